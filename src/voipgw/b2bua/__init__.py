@@ -1,0 +1,1 @@
+"""Legs and the call between them."""

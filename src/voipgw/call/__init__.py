@@ -1,0 +1,1 @@
+"""The words that routing, policy and legs share."""

@@ -1,0 +1,1 @@
+"""Line cards and spans, real and simulated."""

@@ -1,0 +1,1 @@
+"""Tones and their detectors: DTMF, call progress, caller-ID modems, levels."""

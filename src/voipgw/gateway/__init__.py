@@ -1,0 +1,1 @@
+"""Checked configuration, assembly and supervision of a whole gateway; the public runner."""

@@ -1,0 +1,1 @@
+"""Sockets: UDP, TCP, the driver of SIP machines, RTP port pairs, the media engine's threads."""

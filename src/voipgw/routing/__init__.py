@@ -1,0 +1,1 @@
+"""The route plan: a small DSL, compiled, that can explain itself."""

@@ -1,0 +1,1 @@
+"""Where users, registrations and quotas are kept."""

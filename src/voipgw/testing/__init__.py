@@ -1,0 +1,1 @@
+"""Conformance kits and seeded generators for users' own drivers, legs and stores."""
