@@ -27,6 +27,7 @@ _FLAGS = [
     "-g",
     "-fvisibility=hidden",
     "-fno-strict-aliasing",
+    "-ffp-contract=off",  # a detector decides alike on every machine
     "-Wall",
     "-Wextra",
     "-Wno-unused-parameter",
