@@ -1,0 +1,208 @@
+"""SIP, SIPS and TEL URIs (RFC 3261 section 19.1, RFC 3966), and any other URI as a scheme with opaque text."""
+
+from __future__ import annotations
+
+import re
+
+import attrs
+
+from voipgw.errors import ParseError
+
+_USER = r"A-Za-z0-9\-_.!~*'()&=+$,;?/#"
+_PARAM = r"A-Za-z0-9\-_.!~*'()\[\]/:&+$"
+_HEADER = r"A-Za-z0-9\-_.!~*'()\[\]/?:+$"
+_HOST = r"(?:[A-Za-z0-9\-._]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*\])"
+_PARAMS = rf"(?:;[{_PARAM}%]+(?:=[{_PARAM}%]+)?)*"
+_SIP = re.compile(
+    rf"(?:([{_USER}%]+)(?::([{_USER}%]*))?@)?({_HOST})(?::([0-9]{{1,9}}))?({_PARAMS})"
+    rf"(?:\?([{_HEADER}%]+=[{_HEADER}%]*(?:&[{_HEADER}%]+=[{_HEADER}%]*)*))?"
+)
+_TEL = re.compile(rf"(\+?[0-9A-Fa-f*#\-.()]*[0-9A-Fa-f*#][0-9A-Fa-f*#\-.()]*)({_PARAMS})")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-_]*):")
+_OPAQUE = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/#\[\]:@%]+")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_ESCAPES = re.compile(r"(?:%[0-9A-Fa-f]{2})+")
+_NOT_USER = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,;?/]")
+_NOT_PASSWORD = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,]")
+_NOT_PARAM = re.compile(rf"[^{_PARAM}]")
+_NOT_HEADER = re.compile(rf"[^{_HEADER}]")
+_SEPARATORS = str.maketrans("", "", "-.()")
+_NEVER_ALONE = frozenset({"user", "ttl", "method", "maddr", "transport"})
+
+Param = tuple[str, str | None]
+
+
+def _unescape_run(match: re.Match[str]) -> str:
+    octets = bytes.fromhex(match[0].replace("%", ""))
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
+
+
+def unescape(text: str) -> str:
+    """``text`` with its ``%`` escapes resolved as UTF-8 (as Latin-1 where they are not UTF-8)."""
+    return _ESCAPES.sub(_unescape_run, text) if "%" in text else text
+
+
+def _escape(text: str, forbidden: re.Pattern[str]) -> str:
+    return forbidden.sub(lambda match: "".join(f"%{octet:02X}" for octet in match[0].encode("utf-8", "replace")), text)
+
+
+def _parse_params(text: str) -> tuple[Param, ...]:
+    if not text:
+        return ()
+    found: list[Param] = []
+    for part in text[1:].split(";"):
+        name, equals, value = part.partition("=")
+        found.append((unescape(name), unescape(value) if equals else None))
+    return tuple(found)
+
+
+@attrs.frozen
+class Uri:
+    """A URI. Escapes are resolved in every part; ``str`` gives the text it was parsed from, or makes it anew."""
+
+    scheme: str  #: in lower case: "sip", "sips", "tel" or any other
+    user: str = ""  #: of a tel URI the number as written; "" when there is none
+    host: str = ""  #: as written, an IPv6 address in brackets; "" unless sip or sips
+    port: int | None = None
+    params: tuple[Param, ...] = ()  #: in order; value None for a parameter that is only a name
+    headers: tuple[tuple[str, str], ...] = ()
+    password: str | None = None
+    opaque: str = ""  #: what follows the scheme of a URI that is neither sip, sips nor tel
+    _text: str | None = attrs.field(default=None, init=False, eq=False, repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> Uri:
+        """Read a URI.
+
+        Raises:
+            ParseError: the text breaks the grammar of its scheme (RFC 3261 section 25.1, RFC 3966 section 3).
+        """
+        scheme = _SCHEME.match(text)
+        if scheme is None or _BAD_ESCAPE.search(text):
+            raise ParseError(f"malformed URI {text[:80]!r}")
+        name, rest = scheme[1].lower(), text[scheme.end() :]
+        uri: Uri | None = None
+        if name in ("sip", "sips"):
+            uri = cls._parse_sip(name, rest)
+        elif name == "tel":
+            match = _TEL.fullmatch(rest)
+            uri = cls("tel", match[1], params=_parse_params(match[2])) if match else None
+        elif _OPAQUE.fullmatch(rest):
+            uri = cls(name, opaque=rest)
+        if uri is None:
+            raise ParseError(f"malformed {name} URI {text[:80]!r}")
+        object.__setattr__(uri, "_text", text)
+        return uri
+
+    @classmethod
+    def _parse_sip(cls, scheme: str, rest: str) -> Uri | None:
+        match = _SIP.fullmatch(rest)
+        if match is None:
+            return None
+        user, password, host, port, params, headers = match.groups()
+        if port is not None and int(port) > 65535:
+            return None
+        return cls(
+            scheme,
+            unescape(user or ""),
+            host,
+            None if port is None else int(port),
+            _parse_params(params),
+            tuple(_split_header(part) for part in headers.split("&")) if headers else (),
+            None if password is None else unescape(password),
+        )
+
+    def __str__(self) -> str:
+        if self._text is not None:
+            return self._text
+        if self.scheme in ("sip", "sips"):
+            text = f"{self.scheme}:{self._userinfo()}{self.host}"
+            if self.port is not None:
+                text += f":{self.port}"
+        elif self.scheme == "tel":
+            text = f"tel:{self.user}"
+        else:
+            text = f"{self.scheme}:{self.opaque}"
+        for name, value in self.params:
+            text += f";{_escape(name, _NOT_PARAM)}"
+            if value is not None:
+                text += f"={_escape(value, _NOT_PARAM)}"
+        if self.headers:
+            text += "?" + "&".join(
+                f"{_escape(name, _NOT_HEADER)}={_escape(value, _NOT_HEADER)}" for name, value in self.headers
+            )
+        object.__setattr__(self, "_text", text)
+        return text
+
+    def _userinfo(self) -> str:
+        if not self.user:
+            return ""
+        text = _escape(self.user, _NOT_USER)
+        if self.password is not None:
+            text += ":" + _escape(self.password, _NOT_PASSWORD)
+        return text + "@"
+
+    def param(self, name: str) -> str | None:
+        """The value of a parameter, "" when it has none, None when it is absent; ``name`` in lower case."""
+        for key, value in self.params:
+            if key.lower() == name:
+                return value or ""
+        return None
+
+    @property
+    def transport(self) -> str | None:
+        """The transport parameter in lower case, or None (section 19.1.1)."""
+        value = self.param("transport")
+        return value.lower() if value else None
+
+    @property
+    def address(self) -> str:
+        """The host as sockets and resolvers want it: an IPv6 address without its brackets."""
+        return self.host.strip("[]")
+
+    @property
+    def hostport(self) -> str:
+        """The host and, where given, the port as they stand in the URI."""
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+    def matches(self, other: Uri) -> bool:
+        """Whether both name the same resource: RFC 3261 section 19.1.4 for sip and sips, RFC 3966 section 4 for tel.
+
+        The relation is not transitive, which is why it is not ``==``. Escaped characters equal themselves.
+        """
+        if self.scheme != other.scheme:
+            return False
+        mine, theirs = _folded(self.params), _folded(other.params)
+        if self.scheme == "tel":
+            return _digits(self.user) == _digits(other.user) and mine == theirs
+        if self.scheme not in ("sip", "sips"):
+            return self.opaque == other.opaque
+        if (self.user, self.password, self.port) != (other.user, other.password, other.port):
+            return False
+        if self.host.lower() != other.host.lower():
+            return False
+        if any(mine[name] != theirs[name] for name in mine.keys() & theirs.keys()):
+            return False
+        if (mine.keys() ^ theirs.keys()) & _NEVER_ALONE:
+            return False
+        return _folded_headers(self) == _folded_headers(other)
+
+
+def _split_header(part: str) -> tuple[str, str]:
+    name, _, value = part.partition("=")
+    return unescape(name), unescape(value)
+
+
+def _digits(number: str) -> str:
+    return number.translate(_SEPARATORS).lower()
+
+
+def _folded(params: tuple[Param, ...]) -> dict[str, str | None]:
+    return {name.lower(): None if value is None else value.lower() for name, value in params}
+
+
+def _folded_headers(uri: Uri) -> list[tuple[str, str]]:
+    return sorted((name.lower(), value) for name, value in uri.headers)
