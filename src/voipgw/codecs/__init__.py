@@ -1,1 +1,7 @@
-"""Audio codecs behind one registry."""
+"""Audio codecs: samples to payload octets and back, and what is played for a packet that never came."""
+
+from __future__ import annotations
+
+from voipgw.codecs.registry import Codec, available, create
+
+__all__ = ["Codec", "available", "create"]
