@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import attrs
 
 if TYPE_CHECKING:
-    from voipgw.sip.message import Request, Response  # type: ignore[import-not-found, unused-ignore]
+    from voipgw.sip.message import Request, Response
 
 Address = tuple[str, int]  #: host (an IP literal without brackets) and port
 DialogKey = tuple[str, str, str]  #: Call-ID, local tag, remote tag; "" where the remote tag is not known yet
@@ -63,6 +63,13 @@ class Deliver:
 
 
 @attrs.frozen
+class Cancel:
+    """A CANCEL, now due, to be sent in a transaction of its own to where the INVITE went."""
+
+    request: Request
+
+
+@attrs.frozen
 class TimedOut:
     """No answer to a request (timers B and F), or no ACK to a final response (timer H)."""
 
@@ -88,8 +95,8 @@ class Ended:
 class SendRequest:
     """Send ``request`` in a client transaction of its own. The endpoint puts its Via on top, with a fresh branch.
 
-    Responses (100 excepted) reach ``user.receive_response``; silence and broken transports ``user.request_failed``, with
-    this very ``request``. A request that carries a CSeq method of ACK or CANCEL is not sent this way.
+    Responses (100 too, which has no To tag) reach ``user.receive_response``; silence and broken transports
+    ``user.request_failed``, with this very ``request``. A request that carries a CSeq method of ACK or CANCEL is not sent this way.
     """
 
     request: Request
@@ -161,7 +168,11 @@ class TransactionUser(Protocol):
         ...
 
     def receive_response(self, response: Response, now: float) -> list[Effect]:
-        """A response other than 100 to a request of the user; a 2xx to INVITE may come several times, and from several dialogs."""
+        """A response to a request of the user, its top Via ours. 100 included; a 2xx to INVITE may come several times.
+
+        After the first 2xx its repetitions are delivered to the user of the dialog with that remote tag, else with the remote
+        tag "" (see ``OpenDialog``), and only where there is neither to the user that sent the INVITE.
+        """
         ...
 
     def request_failed(self, request: Request, error: Exception, now: float) -> list[Effect]:

@@ -1,10 +1,12 @@
-"""The transaction layer of RFC 3261 section 17: what its machines and their users exchange."""
+"""The transaction layer (RFC 3261 section 17, as amended by RFC 6026 and RFC 4320): its four machines and what they exchange."""
 
 from __future__ import annotations
 
+from voipgw.sip.client_transaction import ClientKey, InviteClient, NonInviteClient, client_key, make_ack, make_cancel
 from voipgw.sip.effects import (
     Address,
     Arrival,
+    Cancel,
     CancelRequest,
     CloseDialog,
     Deliver,
@@ -21,23 +23,39 @@ from voipgw.sip.effects import (
     TransactionUser,
     TransportFailed,
 )
+from voipgw.sip.server_transaction import MAGIC_COOKIE, InviteServer, NonInviteServer, ServerKey, server_key
+from voipgw.sip.timers import State, Timers
 
 __all__ = [
+    "MAGIC_COOKIE",
     "Address",
     "Arrival",
+    "Cancel",
     "CancelRequest",
+    "ClientKey",
     "CloseDialog",
     "Deliver",
     "Destination",
     "DialogKey",
     "Effect",
     "Ended",
+    "InviteClient",
+    "InviteServer",
+    "NonInviteClient",
+    "NonInviteServer",
     "OpenDialog",
     "Respond",
     "Send",
     "SendAck",
     "SendRequest",
+    "ServerKey",
+    "State",
     "TimedOut",
+    "Timers",
     "TransactionUser",
     "TransportFailed",
+    "client_key",
+    "make_ack",
+    "make_cancel",
+    "server_key",
 ]

@@ -1,0 +1,326 @@
+"""The listening points and connections of one endpoint: where messages come in and how they get out."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Protocol
+
+import attrs
+
+from voipgw.errors import ParseError, TransportError
+from voipgw.net.dns import Target
+from voipgw.net.network import Network, StreamServer
+from voipgw.net.stream import StreamConnection, StreamLimits
+from voipgw.net.udp import DatagramWire, family_of, named
+from voipgw.sip.effects import Address, Arrival
+from voipgw.sip.transport import bracketed
+
+_ANY = frozenset({"0.0.0.0", "::"})
+_REMEMBERED_SOURCES = 4096
+
+
+class Path(Protocol):
+    """A way to one peer."""
+
+    @property
+    def transport(self) -> str:
+        """ "udp", "tcp"..."""
+        ...
+
+    @property
+    def local(self) -> Address:
+        """Our end."""
+        ...
+
+    @property
+    def remote(self) -> Address:
+        """The peer's."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        ...
+
+    def send(self, data: bytes) -> bool:
+        """Send one message; False when that failed at once."""
+        ...
+
+
+class DatagramPath:
+    """A peer as seen from one UDP socket."""
+
+    __slots__ = ("_wire", "remote")
+
+    transport = "udp"
+    closed = False
+
+    def __init__(self, wire: DatagramWire, remote: Address) -> None:
+        self._wire = wire
+        self.remote = remote
+
+    @property
+    def local(self) -> Address:
+        """Where the socket is bound."""
+        return self._wire.local
+
+    def send(self, data: bytes) -> bool:
+        """Send it; a datagram that the kernel loses is lost like any other, and sent again in its time."""
+        self._wire.send(data, self.remote)
+        return True
+
+
+@attrs.frozen
+class Listener:
+    """A listening point."""
+
+    transport: str
+    host: str  #: as it was asked for
+    port: int
+    flow: int
+    advertised: str = ""  #: host for Via and Contact; "": the address that the peer is reached from
+
+    def __str__(self) -> str:
+        return named(self.transport, (self.host, self.port))
+
+
+class TransportUser(Protocol):
+    """Who gets what comes in."""
+
+    def received(self, data: bytes, arrival: Arrival, path: Path) -> None:
+        """One message came."""
+        ...
+
+    def kept_alive(self) -> None:
+        """A keep-alive came, and was answered where it wants an answer."""
+        ...
+
+    def unreadable(self, error: ParseError, data: bytes, arrival: Arrival, path: Path) -> None:
+        """A stream cannot be followed any more; it is closed after this."""
+        ...
+
+    def refused(self, remote: Address) -> None:
+        """Nobody listens at ``remote`` (udp)."""
+        ...
+
+    def opened(self, connection: StreamConnection) -> None:
+        """A connection stands, ours or the peer's."""
+        ...
+
+    def closed(self, connection: StreamConnection, error: Exception | None) -> None:
+        """It is gone."""
+        ...
+
+
+class Transports:
+    """Sockets and connections, by flow number and by peer."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        network: Network,
+        user: TransportUser,
+        *,
+        limits: StreamLimits,
+        max_connections: int,
+        connect_s: float = 4.0,
+    ) -> None:
+        self._loop = loop
+        self._network = network
+        self._user = user
+        self._limits = limits
+        self._max_connections = max_connections
+        self._connect_s = connect_s
+        self._flows = itertools.count(1)
+        self._wires: dict[int, DatagramWire] = {}
+        self._servers: list[StreamServer] = []
+        self._connections: dict[int, StreamConnection] = {}
+        self._by_peer: dict[tuple[str, Address], StreamConnection] = {}
+        self._arrivals: dict[int, Arrival] = {}  #: of connections, by flow
+        self._connecting: set[asyncio.Task[None]] = set()
+        self._near: dict[str, str] = {}
+        self.listeners: list[Listener] = []
+
+    async def listen(self, transport: str, host: str, port: int, advertised: str = "") -> Listener:
+        """Open a listening point.
+
+        Raises:
+            TransportError: the port is in use, the host is not ours, or the transport is unknown; names all three.
+        """
+        flow = next(self._flows)
+        try:
+            if transport == "udp":
+                wire = self._open_wire(flow, (host, port))
+                bound = wire.local[1]
+            elif transport == "tcp":
+                server = await self._network.listen((host, port), self._accepted)
+                self._servers.append(server)
+                bound = server.address[1]
+            else:
+                raise TransportError(f"{named(transport, (host, port))}: the transports are udp and tcp")
+        except OSError as error:
+            reason = "address already in use" if "in use" in str(error).lower() else error.strerror or str(error)
+            raise TransportError(f"{named(transport, (host, port))}: {reason}") from error
+        listener = Listener(transport, host, bound, flow, advertised)
+        self.listeners.append(listener)
+        return listener
+
+    def listener_for(self, transport: str, host: str, flow: int | None = None) -> Listener | None:
+        """The listening point that requests to ``host`` leave from: the one of ``flow``, else the first of the same family."""
+        family = family_of(host)
+        fitting = [x for x in self.listeners if x.transport == transport and family_of(x.host) is family]
+        for listener in fitting:
+            if listener.flow == flow:
+                return listener
+        return fitting[0] if fitting else None
+
+    def own_host(self, listener: Listener, toward: str) -> str:
+        """The host by which a peer at ``toward`` reaches ``listener``: advertised, bound, or found by the routing table."""
+        if listener.advertised:
+            return listener.advertised
+        if listener.host not in _ANY:
+            return listener.host
+        near = self._near.get(toward)
+        if near is None:
+            if len(self._near) > _REMEMBERED_SOURCES:
+                self._near.clear()
+            near = self._near[toward] = self._network.near_address(toward)
+        return near
+
+    def sent_by(self, transport: str, toward: str, local: Address, flow: int | None = None) -> str:
+        """``host:port`` for the top Via of a request to ``toward``: of the listening point, else of the connection's own end."""
+        listener = self.listener_for(transport, toward, flow)
+        if listener is None:
+            return f"{bracketed(local[0])}:{local[1]}"
+        return f"{bracketed(self.own_host(listener, toward))}:{listener.port}"
+
+    def path(self, target: Target, flow: int | None = None) -> Path:
+        """A way to ``target``: over the connection ``flow`` while it is open, an open one to that address, or a new one.
+
+        Raises:
+            TransportError: no listening point of that transport and family, or too many connections.
+        """
+        remote = (target.host, target.port)
+        listener = self.listener_for(target.transport, target.host, flow)
+        if target.transport == "udp" and listener is not None:
+            return DatagramPath(self._wires[listener.flow], remote)
+        connection = self._connections.get(flow or 0) or self._by_peer.get((target.transport, remote))
+        if connection is not None and not connection.closed:
+            return connection
+        if listener is None:
+            raise TransportError(f"no {target.transport} transport of the family of {target.host} is open")
+        return self._connect(target.transport, remote)
+
+    def reply_path(self, arrival: Arrival, address: Address) -> Path:
+        """A way to answer what arrived: for udp to ``address`` from the socket it came in by, else as ``path`` does."""
+        if arrival.transport == "udp":
+            return DatagramPath(self._wires[arrival.flow], address)
+        return self.path(Target(arrival.transport, *address), arrival.flow)
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open or being made."""
+        return len(self._connections)
+
+    async def close(self) -> None:
+        """Close everything; returns when nothing is open any more."""
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections.values()):
+            connection.close()
+        for wire in self._wires.values():
+            wire.close()
+        for task in self._connecting:
+            task.cancel()
+        await asyncio.gather(*self._connecting, return_exceptions=True)
+        for server in self._servers:
+            await server.wait_closed()
+        self._servers.clear()
+        self._wires.clear()
+        self.listeners.clear()
+
+    # Datagrams.
+
+    def _open_wire(self, flow: int, local: Address) -> DatagramWire:
+        known: dict[Address, tuple[Arrival, DatagramPath]] = {}
+        user = self._user
+
+        def receive(data: bytes, source: Address) -> None:
+            if len(data) <= 4 and not data.strip(b"\r\n\0"):
+                user.kept_alive()  # RFC 5626 answers those over streams only; the peer holds its NAT open with them
+                return
+            seen = known.get(source)
+            if seen is None:
+                if len(known) >= _REMEMBERED_SOURCES:
+                    known.clear()
+                seen = known[source] = (Arrival(source, wire.local, "udp", flow), DatagramPath(wire, source))
+            user.received(data, seen[0], seen[1])
+
+        wire = self._network.open_datagram(local, receive, user.refused)
+        self._wires[flow] = wire
+        return wire
+
+    # Streams.
+
+    def _accepted(self) -> StreamConnection:
+        return StreamConnection("tcp", next(self._flows), self, self._limits, self._loop.time)
+
+    def _connect(self, transport: str, remote: Address) -> StreamConnection:
+        if len(self._connections) >= self._max_connections:
+            raise TransportError(f"{named(transport, remote)}: all {self._max_connections} connections are in use")
+        connection = self._accepted()
+        connection.remote = remote
+        self._connections[connection.flow] = connection
+        self._by_peer[transport, remote] = connection
+        task = self._loop.create_task(self._make(connection, remote))
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
+        return connection
+
+    async def _make(self, connection: StreamConnection, remote: Address) -> None:
+        try:
+            async with asyncio.timeout(self._connect_s):
+                await self._network.connect(remote, lambda: connection)
+        except (OSError, TimeoutError) as error:
+            reason = getattr(error, "strerror", None) or str(error) or "no answer"
+            connection.fail(TransportError(f"{named(connection.transport, remote)}: {reason}"))
+
+    def arrival(self, connection: StreamConnection) -> Arrival:
+        """How messages of a connection arrive."""
+        arrival = self._arrivals.get(connection.flow)
+        if arrival is None:
+            arrival = Arrival(connection.remote, connection.local, connection.transport, connection.flow)
+            self._arrivals[connection.flow] = arrival
+        return arrival
+
+    def stream_opened(self, connection: StreamConnection) -> None:
+        """A connection stands; one too many is closed again."""
+        if connection.flow not in self._connections:
+            if len(self._connections) >= self._max_connections:
+                connection.close()
+                return
+            self._connections[connection.flow] = connection
+            self._by_peer[connection.transport, connection.remote] = connection
+        self._user.opened(connection)
+
+    def stream_message(self, connection: StreamConnection, data: bytes) -> None:
+        """One whole message came."""
+        self._user.received(data, self.arrival(connection), connection)
+
+    def stream_kept_alive(self, connection: StreamConnection) -> None:
+        """A ping was answered."""
+        self._user.kept_alive()
+
+    def stream_malformed(self, connection: StreamConnection, error: ParseError, data: bytes) -> None:
+        """The stream cannot be followed."""
+        self._user.unreadable(error, data, self.arrival(connection), connection)
+
+    def stream_closed(self, connection: StreamConnection, error: Exception | None) -> None:
+        """It is gone."""
+        self._connections.pop(connection.flow, None)
+        self._arrivals.pop(connection.flow, None)
+        key = (connection.transport, connection.remote)
+        if self._by_peer.get(key) is connection:
+            del self._by_peer[key]
+        self._user.closed(connection, error)
