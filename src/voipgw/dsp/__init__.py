@@ -2,6 +2,36 @@
 
 from __future__ import annotations
 
+from voipgw.dsp.country_tables import COUNTRIES, country
 from voipgw.dsp.dtmf import Digit, DtmfBank, DtmfDetector, dtmf
+from voipgw.dsp.tones import (
+    Cadence,
+    CallerIdAlert,
+    CallerIdMethod,
+    CallerIdStandard,
+    CallerIdTiming,
+    Country,
+    ToneGenerator,
+    ToneKind,
+    ToneSegment,
+    mix_add,
+)
 
-__all__ = ["Digit", "DtmfBank", "DtmfDetector", "dtmf"]
+__all__ = [
+    "COUNTRIES",
+    "Cadence",
+    "CallerIdAlert",
+    "CallerIdMethod",
+    "CallerIdStandard",
+    "CallerIdTiming",
+    "Country",
+    "Digit",
+    "DtmfBank",
+    "DtmfDetector",
+    "ToneGenerator",
+    "ToneKind",
+    "ToneSegment",
+    "country",
+    "dtmf",
+    "mix_add",
+]
