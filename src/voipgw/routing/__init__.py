@@ -1,1 +1,46 @@
 """The route plan: a small DSL, compiled, that can explain itself."""
+
+from voipgw.routing.compiled import CompiledPlan
+from voipgw.routing.decision import Decision, PlanState
+from voipgw.routing.digit_map import DigitMap, DigitMatch
+from voipgw.routing.failover import Action, CauseClass
+from voipgw.routing.numbers import Number, Numbering, NumberKind
+from voipgw.routing.plan import Line, Plan, Rule, Trunk
+from voipgw.routing.predicates import anything, at, called, calling, header, number_class, source
+from voipgw.routing.targets import dial, first, line, reject, trunk
+from voipgw.routing.transforms import e164, e164_digits, national, prepend, replace, strip
+
+__all__ = [
+    "Action",
+    "CauseClass",
+    "CompiledPlan",
+    "Decision",
+    "DigitMap",
+    "DigitMatch",
+    "Line",
+    "Number",
+    "NumberKind",
+    "Numbering",
+    "Plan",
+    "PlanState",
+    "Rule",
+    "Trunk",
+    "anything",
+    "at",
+    "called",
+    "calling",
+    "dial",
+    "e164",
+    "e164_digits",
+    "first",
+    "header",
+    "line",
+    "national",
+    "number_class",
+    "prepend",
+    "reject",
+    "replace",
+    "source",
+    "strip",
+    "trunk",
+]
