@@ -1,0 +1,247 @@
+"""The media of one SIP leg: its offers and answers, and the RTP stream that they describe (RFC 3264 over a media plane)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from voipgw import sdp
+from voipgw.call.model import PCMA, PCMU, Codec, Direction, Media
+from voipgw.entropy import Entropy
+from voipgw.errors import LocalProtocolError, NegotiationError
+from voipgw.media.plane import MediaPlane, RtpStream
+from voipgw.sdp.offer_answer import (
+    DIGITS,
+    TELEPHONE_EVENT,
+    Agreement,
+    LocalAudio,
+    Preference,
+    Side,
+    audio_of,
+    codecs_of,
+    make_answer,
+    make_offer,
+    negotiate,
+    new_origin,
+)
+
+
+@attrs.frozen
+class SipMediaSettings:
+    """What the media of all legs of one trunk have in common."""
+
+    host: str  #: local address for RTP
+    advertised_host: str = ""  #: the address that descriptions name; "" is ``host``
+    codecs: tuple[Codec, ...] = (PCMU, PCMA)  #: what we can do, best first; telephone-event is not listed
+    events: bool = True  #: offer and take RFC 4733 digits
+    ptime_ms: int = 20
+
+
+class SipMedia:
+    """Offers, answers and the stream of one leg. Mutable, owned by its leg.
+
+    What the other leg wants of the direction (hold) enters by ``direction``; what the peer wants is in the ``Media`` that
+    each exchange returns.
+    """
+
+    __slots__ = (
+        "_entropy",
+        "_offer",
+        "_ours",
+        "_plane",
+        "_settings",
+        "_taken",
+        "agreement",
+        "direction",
+        "stream",
+    )
+
+    def __init__(self, settings: SipMediaSettings, plane: MediaPlane, entropy: Entropy) -> None:
+        self._settings = settings
+        self._plane = plane
+        self._entropy = entropy
+        self.stream: RtpStream | None = None  #: stays after ``close``, for its statistics
+        self.agreement: Agreement | None = None  #: of the last complete exchange
+        self.direction = Direction.SENDRECV  #: what we want, seen from us
+        self._ours: sdp.SessionDescription | None = None  # the last description that we sent
+        self._offer: sdp.SessionDescription | None = None  # the peer's, which waits for our answer
+        self._taken: tuple[bytes, Media] = (b"", Media())  # the last answer, read
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the peer is to send us media now."""
+        return self.agreement is not None and self.agreement.direction.receives
+
+    @property
+    def codec(self) -> Codec | None:
+        """The codec in use, None before the first complete exchange."""
+        if self.agreement is None:
+            return None
+        used = self.agreement.codec
+        return Codec(used.name, used.clock_rate_hz, used.channels, None, used.fmtp)
+
+    def take_offer(self, body: bytes) -> Media:
+        """Read the peer's offer.
+
+        Raises:
+            ParseError: ``body`` is no session description.
+            NegotiationError: none of its codecs is ours.
+        """
+        offer = sdp.parse(body)
+        audio = audio_of(offer)
+        media = _media_of(offer, audio, body)
+        if audio is not None and not any(
+            ours.same_format(theirs) for theirs in media.codecs for ours in self._settings.codecs
+        ):
+            raise NegotiationError(
+                f"no codec in common: offered {_names(media.codecs)}, ours {_names(self._settings.codecs)}"
+            )
+        if audio is None and self._ours is None:
+            raise NegotiationError("no audio stream is offered")
+        self._offer = offer
+        return media
+
+    def answer(self, prefer: Sequence[Codec] = ()) -> bytes:
+        """Our answer to the offer taken last, and the stream started accordingly; codecs of ``prefer`` come first.
+
+        Raises:
+            NegotiationError: no codec in common.
+            ResourceError: no port is left.
+        """
+        offer = self._offer
+        if offer is None:
+            raise LocalProtocolError("there is no offer to answer")
+        wanted = _ordered(self._settings.codecs, prefer)
+        ours = make_answer(
+            offer,
+            self._local(wanted),
+            origin=self._origin(),
+            previous=self._ours,
+            preference=Preference.OURS if prefer else Preference.THEIRS,
+            allow_none=self._ours is not None,
+        )
+        self._offer, self._ours = None, ours
+        if audio_of(ours) is not None:
+            self._start(negotiate(offer, ours, Side.ANSWERER))
+        return bytes(ours)
+
+    def offer(self, codecs: Sequence[Codec] = ()) -> bytes:
+        """Our offer: of ``codecs``, or of all that we can do. Opens the stream where there is none yet.
+
+        Raises:
+            ResourceError: no port is left.
+        """
+        self._ours = make_offer(
+            self._local(tuple(codecs) or self._settings.codecs), origin=self._origin(), previous=self._ours
+        )
+        return bytes(self._ours)
+
+    def take_answer(self, body: bytes) -> Media:
+        """Read the peer's answer to our offer, and start the stream accordingly. The same answer again changes nothing.
+
+        Raises:
+            ParseError: ``body`` is no session description.
+            NegotiationError: it takes nothing of what we offered.
+        """
+        if self._ours is None:
+            raise LocalProtocolError("an answer without our offer")
+        if body == self._taken[0]:
+            return self._taken[1]
+        answer = sdp.parse(body)
+        self._start(negotiate(self._ours, answer, Side.OFFERER))
+        media = _media_of(answer, audio_of(answer), body)
+        self._taken = (body, media)
+        return media
+
+    def reoffer(self) -> bytes:
+        """The offer of a re-INVITE: the codec in use first, in the direction that is wanted now."""
+        self._taken = (b"", self._taken[1])
+        kept = self.codec
+        if kept is None:
+            return self.offer()
+        return self.offer((kept, *(one for one in self._settings.codecs if not one.same_format(kept))))
+
+    def close(self) -> None:
+        """Close the stream; its statistics can still be read."""
+        if self.stream is not None:
+            self.stream.close()
+
+    def _local(self, codecs: Sequence[Codec]) -> LocalAudio:
+        if self.stream is None:
+            self.stream = self._plane.open_rtp(self._settings.host)
+        address, port = self.stream.local
+        return LocalAudio(
+            address=self._settings.advertised_host or address,
+            port=port,
+            formats=tuple([sdp.Format(c.name, c.clock_rate_hz, c.channels, c.payload_type, c.fmtp) for c in codecs]),
+            events=DIGITS if self._settings.events else "",
+            direction=_to_sdp(self.direction),
+            ptime_ms=self._settings.ptime_ms,
+        )
+
+    def _origin(self) -> sdp.Origin:
+        if self._ours is not None:
+            return self._ours.origin
+        address = self._settings.advertised_host or self._settings.host
+        return new_origin(self._entropy, address)
+
+    def _start(self, agreed: Agreement) -> None:
+        """Let packets flow as agreed; nothing is done where an exchange changed nothing."""
+        stream = self.stream
+        if stream is None or agreed == self.agreement:
+            return
+        first = self.agreement is None
+        self.agreement = agreed
+        codec = agreed.codec
+        stream.start(
+            agreed.remote,
+            Codec(codec.name, codec.clock_rate_hz, codec.channels, codec.payload_type, codec.fmtp),
+            receive_payload_type=agreed.receive_payload_type,
+            telephone_event=agreed.telephone_event,
+            receive_telephone_event=agreed.receive_telephone_event,
+            ptime_ms=agreed.ptime_ms,
+            direction=Direction(agreed.direction.value),
+        )
+        if first:
+            stream.detect_digits(True)
+
+
+def _media_of(description: sdp.SessionDescription, audio: sdp.MediaDescription | None, body: bytes) -> Media:
+    if audio is None:
+        return Media(direction=Direction.INACTIVE, sdp=body)
+    codecs = tuple([Codec(f.name, f.clock_rate_hz, f.channels, f.payload_type, f.fmtp) for f in codecs_of(audio)])
+    events = any(format_.name.lower() == TELEPHONE_EVENT for format_ in audio.audio_formats)
+    return Media(codecs, events, Direction(description.direction_of(audio).value), body)
+
+
+def _ordered(codecs: Sequence[Codec], first: Iterable[Codec]) -> tuple[Codec, ...]:
+    """``codecs``, those that equal one of ``first`` in front, in the order of ``first``."""
+    front = [ours for wanted in first for ours in codecs if ours.same_format(wanted)]
+    return tuple(dict.fromkeys([*front, *codecs]))
+
+
+def offered_onward(caller: Sequence[Codec], own: Sequence[Codec], names: Sequence[str]) -> tuple[Codec, ...]:
+    """What an outgoing leg offers for a caller that can do ``caller``.
+
+    ``names`` of a route decide alone, in their order; else everything of ``own`` is offered, what the caller can do in
+    front in the order of ``own``, so that the sound need not be converted where that can be had.
+
+    Raises:
+        NegotiationError: the route names only codecs that neither we nor the caller can do.
+    """
+    if not names:
+        return tuple(sorted(own, key=lambda codec: not any(codec.same_format(theirs) for theirs in caller)))
+    known = {codec.name.lower(): codec for codec in own}
+    found = [known[name.lower()] for name in names if name.lower() in known]
+    if not found:
+        raise NegotiationError(f"the route wants {', '.join(names)}, which is not among {_names(own)}")
+    return tuple(found)
+
+
+def _to_sdp(direction: Direction) -> sdp.Direction:
+    return sdp.Direction(direction.value)
+
+
+def _names(codecs: Sequence[Codec]) -> str:
+    return " ".join([codec.name for codec in codecs]) or "nothing"
