@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voipgw.dsp.caller_id import Absence, CallerId, CallerIdReceiver, CallTime, MessageForm
 from voipgw.dsp.country_tables import COUNTRIES, country
 from voipgw.dsp.dtmf import Digit, DtmfBank, DtmfDetector, dtmf
 from voipgw.dsp.tones import (
@@ -19,15 +20,20 @@ from voipgw.dsp.tones import (
 
 __all__ = [
     "COUNTRIES",
+    "Absence",
     "Cadence",
+    "CallTime",
+    "CallerId",
     "CallerIdAlert",
     "CallerIdMethod",
+    "CallerIdReceiver",
     "CallerIdStandard",
     "CallerIdTiming",
     "Country",
     "Digit",
     "DtmfBank",
     "DtmfDetector",
+    "MessageForm",
     "ToneGenerator",
     "ToneKind",
     "ToneSegment",
