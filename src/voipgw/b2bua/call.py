@@ -39,8 +39,11 @@ class Decision(Protocol):
         """Why there is no attempt."""
         ...
 
-    def next_after(self, route: Route, released: Released) -> Route | None:
-        """Which attempt follows the failed one, by the class of its cause; None when the failure is final."""
+    def next_after(self, route: Route, released: Released, *, rang: bool = False) -> Route | None:
+        """Which attempt follows the failed one, by the class of its cause; None when the failure is final.
+
+        ``rang`` when the far side was ringing before it failed.
+        """
         ...
 
 
@@ -224,7 +227,7 @@ class Call:
         route = self._route
         assert route is not None
         self.called, self._joined = None, False
-        following = self._decision.next_after(route, released)
+        following = self._decision.next_after(route, released, rang=self.state is CallState.RINGING)
         steps.append(AttemptFailed(route, released, following is None))
         if following is None:
             self._finish(released, ReleasedBy.CALLED if released.responded else ReleasedBy.GATEWAY, now, steps)

@@ -103,8 +103,10 @@ class Plan:
         self.routes: Sequence[Route] = routes
         self.refusal = refusal
 
-    def next_after(self, route: Route, released: Released) -> Route | None:
+    def next_after(self, route: Route, released: Released, *, rang: bool = False) -> Route | None:
         at = self.routes.index(route) + 1
+        if rang and released.cause is Cause.NO_ANSWER:
+            return None
         return self.routes[at] if at < len(self.routes) and released.cause is not Cause.USER_BUSY else None
 
 
@@ -170,6 +172,15 @@ def test_a_failed_attempt_is_followed_by_the_next_route() -> None:
     assert rig.reports(steps) == ["AttemptFailed", "AttemptBegan"]
     assert rig.call.called is rig.c
     assert rig.a.told == []
+
+
+def test_the_plan_is_told_that_the_far_side_was_ringing() -> None:
+    rig = Rig()
+    rig.call.start(0.0)
+    rig.call.receive(rig.b, Progress(180), 1.0)
+    rig.call.receive(rig.b, Released(Cause.NO_ANSWER), 2.0)
+    assert rig.call.state is CallState.OVER
+    assert rig.c.told == []
 
 
 def test_a_final_cause_ends_the_call_and_passes_its_status() -> None:
