@@ -1,0 +1,271 @@
+/* What a party hears that is not relayed to it (player, digits, jitter buffer), and what is done with what it says. */
+#include "vg_core_state.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BEHIND_US 200000 /* a clock that is later than this does not catch up */
+#define PAUSE_SAMPLES (VG_DIGIT_PAUSE_US / 125)
+
+static int law_of(const vg_leg *leg)
+{
+    return leg->codec == VG_CODEC_ALAW ? VG_LAW_ALAW : VG_LAW_ULAW;
+}
+
+static void set_tone(vg_tone_player *tone, const vg_tone_segment *segment)
+{
+    *tone = (vg_tone_player){.left = segment->duration_ms * 8, .endless = segment->duration_ms == 0};
+    tone->amplitude = 32767.0f * powf(10.0f, (segment->level_dbm0 - 3.14f) / 20.0f);
+    for (int k = 0; k < 4; k++) tone->step[k] = segment->frequency_hz[k] / 8000.0f;
+}
+
+static void make_tone(vg_tone_player *tone, int16_t *pcm, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        float sum = 0;
+        for (int k = 0; k < 4; k++) {
+            if (tone->step[k] <= 0) continue;
+            sum += sinf(tone->phase[k] * 6.28318531f);
+            tone->phase[k] += tone->step[k];
+            if (tone->phase[k] >= 1) tone->phase[k] -= 1;
+        }
+        float value = sum * tone->amplitude;
+        pcm[i] = (int16_t)(value > 32767 ? 32767 : value < -32768 ? -32768 : lrintf(value));
+    }
+}
+
+void vg_sound_stop(vg_sound *sound)
+{
+    free(sound->data);
+    sound->data = NULL;
+    sound->play = VG_PLAY_NOTHING;
+}
+
+void vg_sound_free(vg_leg *leg)
+{
+    if (leg->sound == NULL) return;
+    vg_sound_stop(leg->sound);
+    free(leg->sound);
+    leg->sound = NULL;
+}
+
+int vg_sound_play(vg_core *core, int index, const vg_command *command, int64_t now_us)
+{
+    vg_leg *leg = vg_core_leg(core, index);
+    vg_sound *sound = leg != NULL && leg->codec != VG_CODEC_OPAQUE ? vg_leg_sound(leg) : NULL;
+    if (sound == NULL || command->data == NULL || command->length == 0) {
+        free(command->data);
+        return VG_EINVAL;
+    }
+    vg_sound_stop(sound);
+    sound->play = command->kind == VG_CMD_PLAY_PCM ? VG_PLAY_PCM : VG_PLAY_TONES;
+    sound->repeat = (uint8_t)(command->flag != 0);
+    sound->serial = command->value;
+    sound->data = command->data;
+    sound->length = command->length;
+    sound->at = 0;
+    if (sound->play == VG_PLAY_TONES) set_tone(&sound->tone, sound->data);
+    sound->packed = 0;
+    vg_sound_wake(core, index, now_us);
+    return VG_OK;
+}
+
+static void played(vg_core *core, int index, int64_t now_us)
+{
+    vg_sound *sound = core->legs[index].sound;
+    vg_core_event(core, VG_EVENT_PLAYED, index, sound->serial, 0, 0, now_us);
+    vg_sound_stop(sound);
+}
+
+/* The next samples of the player; fewer than n when it has come to its end. */
+static size_t play(vg_core *core, int index, int16_t *pcm, size_t n, int64_t now_us)
+{
+    vg_sound *sound = core->legs[index].sound;
+    size_t done = 0;
+    while (done < n) {
+        size_t part = n - done;
+        if (sound->play == VG_PLAY_PCM) {
+            if (part > sound->length - sound->at) part = sound->length - sound->at;
+            memcpy(pcm + done, (const int16_t *)sound->data + sound->at, part * sizeof *pcm);
+            sound->at += (uint32_t)part;
+        } else {
+            if (!sound->tone.endless && part > sound->tone.left) part = sound->tone.left;
+            make_tone(&sound->tone, pcm + done, part);
+            sound->tone.left -= sound->tone.endless ? 0 : (uint32_t)part;
+        }
+        done += part;
+        if (sound->play == VG_PLAY_TONES) {
+            if (sound->tone.endless || sound->tone.left > 0) continue;
+            sound->at++;
+        }
+        if (sound->at >= sound->length) {
+            if (!sound->repeat) {
+                played(core, index, now_us);
+                break;
+            }
+            sound->at = 0;
+        }
+        if (sound->play == VG_PLAY_TONES) set_tone(&sound->tone, (const vg_tone_segment *)sound->data + sound->at);
+    }
+    return done;
+}
+
+static const float low_hz[4] = {697, 770, 852, 941}, high_hz[4] = {1209, 1336, 1477, 1633};
+
+static void next_digit(vg_leg *leg)
+{
+    static const char rows[] = "123A456B789C*0#D";
+    vg_sound *sound = leg->sound;
+    if (sound->digit_count == 0) return;
+    int symbol = sound->digits[0];
+    uint32_t ms = sound->digit_ms[0];
+    sound->digit_count--;
+    memmove(sound->digits, sound->digits + 1, sound->digit_count);
+    memmove(sound->digit_ms, sound->digit_ms + 1, sound->digit_count * sizeof sound->digit_ms[0]);
+    sound->digit_units = 0;
+    sound->digit_ends = 0;
+    if (leg->kind == VG_LEG_RTP && leg->send_event_pt >= 0) {
+        sound->digit_code = (int16_t)vg_rtp_event_code(symbol);
+        sound->digit_total = ms * (uint32_t)leg->clock_rate / 1000;
+        if (sound->digit_total > 0xffff) sound->digit_total = 0xffff;
+        return;
+    }
+    int at = (int)(strchr(rows, symbol) - rows);
+    vg_tone_segment segment = {.frequency_hz = {low_hz[at / 4], high_hz[at % 4]}, .level_dbm0 = -9, .duration_ms = ms};
+    set_tone(&sound->digit_tone, &segment);
+    sound->digit_total = ms * 8;
+    sound->digit_sounding = 1;
+}
+
+int vg_sound_digit(vg_core *core, int index, int symbol, uint32_t ms, int64_t now_us)
+{
+    vg_leg *leg = vg_core_leg(core, index);
+    if (leg == NULL || !leg->started || vg_rtp_event_code(symbol) < 0 || ms < 1 || ms > 8000) return VG_EINVAL;
+    if (leg->codec == VG_CODEC_OPAQUE && leg->send_event_pt < 0) return VG_EINVAL;
+    vg_sound *sound = vg_leg_sound(leg);
+    if (sound == NULL || sound->digit_count >= VG_DIGIT_QUEUE) return VG_EFULL;
+    sound->digits[sound->digit_count] = (char)symbol;
+    sound->digit_ms[sound->digit_count++] = (uint16_t)ms;
+    if (!sound->digit_sounding && sound->digit_code < 0) next_digit(leg);
+    vg_sound_wake(core, index, now_us);
+    return VG_OK;
+}
+
+/* n samples of the digit being sent as sound, and of the pause after it. */
+static void sound_digit(vg_leg *leg, int16_t *pcm, size_t n)
+{
+    vg_sound *sound = leg->sound;
+    uint32_t left = sound->digit_units < sound->digit_total ? sound->digit_total - sound->digit_units : 0;
+    size_t part = left < n ? left : n;
+    make_tone(&sound->digit_tone, pcm, part);
+    memset(pcm + part, 0, (n - part) * sizeof *pcm);
+    sound->digit_units += (uint32_t)n;
+    if (sound->digit_units >= sound->digit_total + PAUSE_SAMPLES) {
+        sound->digit_sounding = 0;
+        next_digit(leg);
+    }
+}
+
+int vg_sound_active(const vg_leg *leg)
+{
+    const vg_sound *sound = leg->sound;
+    if (sound == NULL) return 0;
+    return sound->play != VG_PLAY_NOTHING || sound->digit_sounding || (sound->digit_code >= 0 && sound->digit_ends == 0);
+}
+
+static int wants_clock(const vg_core *core, const vg_leg *leg)
+{
+    if (leg->kind != VG_LEG_RTP || !leg->started) return 0;
+    if (leg->sound != NULL && (vg_sound_active(leg) || leg->sound->digit_code >= 0)) return 1;
+    return leg->through_jitter && leg->jitter != NULL && vg_core_leg(core, leg->peer) != NULL &&
+           (vg_jitter_level(leg->jitter) > 0 || leg->jitter->missing < 1600);
+}
+
+void vg_sound_wake(vg_core *core, int index, int64_t now_us)
+{
+    vg_leg *leg = &core->legs[index];
+    if (!wants_clock(core, leg)) return;
+    vg_sound *sound = vg_leg_sound(leg);
+    if (sound == NULL || sound->clock_us != 0) return;
+    sound->clock_us = now_us;
+    vg_leg_due(core, index, now_us);
+}
+
+void vg_sound_produce(vg_core *core, int index, uint8_t *out, size_t n, int64_t now_us)
+{
+    vg_leg *leg = &core->legs[index];
+    int law = law_of(leg);
+    int16_t pcm[VG_MAX_FRAME_SAMPLES];
+    if (leg->jitter != NULL)
+        vg_jitter_get(leg->jitter, out, n); /* also while it is not heard: time goes on */
+    else
+        memset(out, law == VG_LAW_ALAW ? 0xd5 : 0xff, n);
+    if (leg->sound == NULL) return;
+    if (leg->sound->digit_sounding) {
+        sound_digit(leg, pcm, n);
+        vg_g711_encode(law, pcm, n, out);
+    } else if (leg->sound->play != VG_PLAY_NOTHING) {
+        size_t done = play(core, index, pcm, n, now_us);
+        vg_g711_encode(law, pcm, done, out);
+    }
+}
+
+static void one_frame(vg_core *core, int index, int64_t now_us)
+{
+    vg_leg *leg = &core->legs[index];
+    uint8_t frame[VG_MAX_FRAME_SAMPLES];
+    size_t n = (size_t)leg->ptime_ms * 8;
+    if (n > VG_MAX_FRAME_SAMPLES) n = VG_MAX_FRAME_SAMPLES;
+    if (leg->sound->digit_code >= 0) {
+        vg_send_event(core, leg, now_us);
+        if (leg->sound->digit_ends == 0 && leg->sound->digit_units >= leg->sound->digit_total) {
+            leg->sound->digit_code = -1;
+            next_digit(leg);
+        }
+        return;
+    }
+    if (leg->codec == VG_CODEC_OPAQUE) return;
+    int player = vg_sound_active(leg);
+    vg_sound_produce(core, index, frame, n, now_us);
+    vg_send_sound(core, leg, frame, n, player ? VG_FROM_PLAYER : VG_FROM_LINE, now_us);
+}
+
+int64_t vg_sound_clock(vg_core *core, int index, int64_t now_us)
+{
+    vg_leg *leg = &core->legs[index];
+    vg_sound *sound = leg->sound;
+    if (leg->kind != VG_LEG_RTP || sound == NULL || sound->clock_us == 0) return VG_NEVER;
+    if (now_us - sound->clock_us > BEHIND_US) {
+        sound->clock_us = now_us;
+        leg->tx.from = VG_FROM_NOTHING;
+    }
+    while (sound->clock_us <= now_us) {
+        if (!wants_clock(core, leg)) {
+            sound->clock_us = 0;
+            leg->tx.from = VG_FROM_NOTHING;
+            return VG_NEVER;
+        }
+        one_frame(core, index, now_us);
+        sound->clock_us += (int64_t)leg->ptime_ms * 1000;
+    }
+    return sound->clock_us;
+}
+
+void vg_sound_detect(vg_core *core, vg_leg *leg, int on)
+{
+    leg->detect = (uint8_t)(on != 0);
+}
+
+void vg_sound_heard(vg_core *core, int index, const uint8_t *octets, size_t n, int law, int64_t now_us)
+{
+    vg_leg *leg = &core->legs[index];
+    int16_t pcm[VG_MAX_FRAME_SAMPLES];
+    while (n > 0) {
+        size_t part = n > VG_MAX_FRAME_SAMPLES ? VG_MAX_FRAME_SAMPLES : n;
+        vg_g711_decode(law, octets, part, pcm);
+        if (leg->record != NULL) vg_record_write(leg->record, leg->record_side, pcm, part, now_us);
+        octets += part;
+        n -= part;
+    }
+}
