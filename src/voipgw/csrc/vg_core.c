@@ -27,6 +27,7 @@ void vg_core_free(vg_core *core)
     for (int i = 0; core->legs != NULL && i < core->high_leg; i++) {
         vg_sound_free(&core->legs[i]);
         free(core->legs[i].jitter);
+        free(core->legs[i].detector);
     }
     for (vg_spare_jitter *spare = core->spare_jitters, *next; spare != NULL; spare = next) {
         next = spare->next;
@@ -155,6 +156,8 @@ static int open_leg(vg_core *core, const vg_command *command, int64_t now_us)
         .clock_rate = 8000,
         .ptime_ms = 20,
         .started = (uint8_t)line,
+        .send_event_pt = -1,
+        .receive_event_pt = -1,
         .peer = VG_NO_LEG,
         .local = command->local,
         .tx = {.ssrc = command->ssrc,

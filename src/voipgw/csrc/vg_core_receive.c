@@ -65,6 +65,7 @@ void vg_receive_start(vg_core *core, vg_leg *leg, const vg_command *command, int
         leg->candidate_count = 0;
         allow(leg, command);
     }
+    vg_sound_detect(core, leg, leg->detect);
     if (!leg->started) vg_rtcp_schedule(leg, now_us, 1);
     leg->started = 1;
     int index = vg_leg_index(core, leg);

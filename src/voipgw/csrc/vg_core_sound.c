@@ -252,9 +252,37 @@ int64_t vg_sound_clock(vg_core *core, int index, int64_t now_us)
     return sound->clock_us;
 }
 
+/* Whether digits of this leg come as sound: always from a line, from RTP where telephone-event is not negotiated. */
+static int listens(const vg_leg *leg)
+{
+    if (!leg->detect || leg->codec == VG_CODEC_OPAQUE) return 0;
+    return leg->kind == VG_LEG_LINE || leg->in_band || leg->receive_event_pt < 0;
+}
+
 void vg_sound_detect(vg_core *core, vg_leg *leg, int on)
 {
     leg->detect = (uint8_t)(on != 0);
+    if (!listens(leg)) {
+        free(leg->detector);
+        leg->detector = NULL;
+    } else if (leg->detector == NULL) {
+        leg->detector = malloc(sizeof *leg->detector);
+        if (leg->detector != NULL) vg_dtmf_init(leg->detector, core->settings.dtmf_profile);
+    }
+}
+
+static void detect(vg_core *core, int index, const int16_t *pcm, size_t n, int64_t now_us)
+{
+    vg_leg *leg = &core->legs[index];
+    vg_dtmf_event events[2 * VG_MAX_FRAME_SAMPLES / 240 + 2];
+    size_t count = 0;
+    vg_dtmf_process(leg->detector, pcm, n, events, sizeof events / sizeof *events, &count);
+    for (size_t i = 0; i < count; i++) {
+        int flags = VG_DIGIT_IN_BAND | (leg->peer != VG_NO_LEG ? VG_DIGIT_PASSED_ON : 0);
+        int ended = events[i].kind == VG_DTMF_END;
+        vg_core_event(core, ended ? VG_EVENT_DIGIT_ENDED : VG_EVENT_DIGIT_BEGAN, index, events[i].symbol, flags,
+                      (int)(events[i].duration_samples / 8), now_us);
+    }
 }
 
 void vg_sound_heard(vg_core *core, int index, const uint8_t *octets, size_t n, int law, int64_t now_us)
@@ -265,6 +293,7 @@ void vg_sound_heard(vg_core *core, int index, const uint8_t *octets, size_t n, i
         size_t part = n > VG_MAX_FRAME_SAMPLES ? VG_MAX_FRAME_SAMPLES : n;
         vg_g711_decode(law, octets, part, pcm);
         if (leg->record != NULL) vg_record_write(leg->record, leg->record_side, pcm, part, now_us);
+        if (leg->detector != NULL) detect(core, index, pcm, part, now_us);
         octets += part;
         n -= part;
     }

@@ -3,6 +3,7 @@
 #define VG_CORE_STATE_H
 
 #include "vg_core.h"
+#include "vg_dtmf.h"
 #include "vg_g711.h"
 
 #define VG_NO_LEG -1
@@ -149,8 +150,7 @@ typedef struct {
     vg_sound *sound;
     vg_jitter *jitter;       /* what this leg's party is to hear, while bridged */
     vg_jitter_counters jitter_before; /* of sound received here, from bridges that are over */
-    void *detector;
-    int detected;            /* symbol sounding in band, 0: none */
+    vg_dtmf *detector;       /* while its sound is looked at for digits */
 } vg_leg;
 
 typedef struct vg_spare_jitter {

@@ -10,10 +10,10 @@
 
 #include "vg_common.h"
 
-/* cffi: begin */
 #define VG_JITTER_SAMPLES 5120 /* 640 ms at 8000 Hz */
 #define VG_JITTER_HISTORY 160
 
+/* cffi: begin */
 typedef struct {
     uint64_t late;      /* packets that came after their time */
     uint64_t concealed; /* samples made up while a stream was running */
@@ -21,6 +21,7 @@ typedef struct {
     uint64_t inserted;  /* samples put in for the same reason */
     uint64_t resets;    /* jumps of the timestamp that moved the reading point */
 } vg_jitter_counters;
+/* cffi: end */
 
 typedef struct {
     uint32_t head;           /* local time of the next sample to be played */
@@ -52,6 +53,5 @@ int vg_jitter_put(vg_jitter *jitter, uint32_t timestamp, const uint8_t *octets, 
 size_t vg_jitter_get(vg_jitter *jitter, uint8_t *out, size_t n);
 /* Samples stored ahead of the reading point. */
 uint32_t vg_jitter_level(const vg_jitter *jitter);
-/* cffi: end */
 
 #endif

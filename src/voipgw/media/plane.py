@@ -60,6 +60,7 @@ class DigitHeard(MediaEvent):
     symbol: str
     duration_ms: int
     in_band: bool
+    passed_on: bool = False  #: the bridged party has it already: as sound, or as RFC 4733 events that were relayed
 
 
 @attrs.frozen
@@ -136,8 +137,12 @@ class RtpStream(Stream, Protocol):
         receive_telephone_event: int | None = None,
         ptime_ms: int = 20,
         direction: Direction = Direction.SENDRECV,
+        signalling: str | None = None,
     ) -> None:
         """Begin, or go on with other parameters after a new offer and answer (same SSRC, sequence and timestamps).
+
+        ``signalling`` is the IP address that the peer's signalling came from; where ``remote`` is a private address, media
+        is taken from there.
 
         ``codec.payload_type`` is what we send; ``receive_payload_type`` what we accept (None: the same); the
         ``telephone_event`` numbers likewise (None: not negotiated). ``direction`` is seen from us.
@@ -204,7 +209,11 @@ class MediaPlane(Protocol):
         ...
 
     def bridge(self, one: Stream, other: Stream) -> None:
-        """Let both parties hear each other: relayed bit for bit where both formats are the same, converted where not."""
+        """Let both parties hear each other: relayed bit for bit where both formats are the same, converted where not.
+
+        Digits that come as sound go on as sound; those that come as RFC 4733 events go on as such where the other party
+        negotiated them. ``DigitHeard.passed_on`` says so; whoever carries digits between legs leaves those alone.
+        """
         ...
 
     def unbridge(self, stream: Stream) -> None:
