@@ -68,6 +68,7 @@ IN_BAND: int = lib.VG_DIGIT_IN_BAND
 PASSED_ON: int = lib.VG_DIGIT_PASSED_ON
 
 MAX_FRAME_SAMPLES: int = lib.VG_MAX_FRAME_SAMPLES
+MAX_SEGMENTS: int = lib.VG_TONES_SEGMENTS
 LEG_OCTETS: int = lib.vg_core_leg_octets()
 
 
@@ -192,14 +193,21 @@ def copy_pcm(pcm: npt.NDArray[np.int16]) -> Any:
     return lib.vg_core_copy(ffi.from_buffer(pcm), pcm.nbytes)
 
 
-def copy_tones(segments: list[tuple[list[float], float, int]]) -> Any:
-    """A copy of (frequencies in Hz, level in dBm0 each, milliseconds) that a command may hand over."""
-    tones: Any = ffi.new("vg_tone_segment[]", len(segments))
-    for tone, (frequencies, level, duration_ms) in zip(tones, segments, strict=True):
-        tone.frequency_hz = frequencies
-        tone.level_dbm0 = level
-        tone.duration_ms = duration_ms
-    return lib.vg_core_copy(tones, ffi.sizeof(tones))
+def copy_tones(segments: list[tuple[tuple[float, ...], float, int]], repeat: bool) -> Any:
+    """A generator of (frequencies in Hz, level in dBm0 each, milliseconds) that a command may hand over.
+
+    Raises:
+        ValueError: a value is out of its range, or there are too many.
+    """
+    parts: Any = ffi.new("vg_tone_segment[]", len(segments))
+    for part, (frequencies, level, duration_ms) in zip(parts, segments, strict=True):
+        part.hz = frequencies
+        part.level_dbm0 = level
+        part.duration_ms = duration_ms
+    tones: Any = ffi.new("vg_tones *")
+    if lib.vg_tones_init(tones, parts, len(segments), int(repeat), 8000) != lib.VG_OK:
+        raise ValueError("cadence")
+    return lib.vg_core_copy(tones, ffi.sizeof("vg_tones"))
 
 
 def drop(copy: object) -> None:

@@ -62,7 +62,7 @@ typedef struct {
 #define VG_CMD_BRIDGE 5       /* leg other; value 1: through jitter buffers even where a relay would do */
 #define VG_CMD_UNBRIDGE 6     /* leg */
 #define VG_CMD_PLAY_PCM 7     /* leg data (int16_t[length], taken over) length value: serial, flag: repeat */
-#define VG_CMD_PLAY_TONES 8   /* leg data (vg_tone_segment[length], taken over) length value: serial, flag: repeat */
+#define VG_CMD_PLAY_TONES 8   /* leg data (vg_tones at its beginning, taken over) value: serial */
 #define VG_CMD_STOP_PLAYING 9 /* leg */
 #define VG_CMD_DETECT 10      /* leg flag */
 #define VG_CMD_SEND_DIGIT 11  /* leg value: symbol, length: milliseconds */
@@ -102,13 +102,6 @@ typedef struct {
     uint8_t cname[24];
     int32_t cname_length;
 } vg_command;
-
-/* A part of a cadence: frequencies of 0 Hz are not there; 0 ms has no end. */
-typedef struct {
-    float frequency_hz[4];
-    float level_dbm0;
-    uint32_t duration_ms;
-} vg_tone_segment;
 
 #define VG_EVENT_CLOSED 1         /* leg */
 #define VG_EVENT_DIGIT_BEGAN 2    /* leg a: symbol, b: VG_DIGIT_... */

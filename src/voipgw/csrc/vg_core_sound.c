@@ -1,7 +1,6 @@
 /* What a party hears that is not relayed to it (player, digits, jitter buffer), and what is done with what it says. */
 #include "vg_core_state.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,28 +10,6 @@
 static int law_of(const vg_leg *leg)
 {
     return leg->codec == VG_CODEC_ALAW ? VG_LAW_ALAW : VG_LAW_ULAW;
-}
-
-static void set_tone(vg_tone_player *tone, const vg_tone_segment *segment)
-{
-    *tone = (vg_tone_player){.left = segment->duration_ms * 8, .endless = segment->duration_ms == 0};
-    tone->amplitude = 32767.0f * powf(10.0f, (segment->level_dbm0 - 3.14f) / 20.0f);
-    for (int k = 0; k < 4; k++) tone->step[k] = segment->frequency_hz[k] / 8000.0f;
-}
-
-static void make_tone(vg_tone_player *tone, int16_t *pcm, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        float sum = 0;
-        for (int k = 0; k < 4; k++) {
-            if (tone->step[k] <= 0) continue;
-            sum += sinf(tone->phase[k] * 6.28318531f);
-            tone->phase[k] += tone->step[k];
-            if (tone->phase[k] >= 1) tone->phase[k] -= 1;
-        }
-        float value = sum * tone->amplitude;
-        pcm[i] = (int16_t)(value > 32767 ? 32767 : value < -32768 ? -32768 : lrintf(value));
-    }
 }
 
 void vg_sound_stop(vg_sound *sound)
@@ -54,18 +31,18 @@ int vg_sound_play(vg_core *core, int index, const vg_command *command, int64_t n
 {
     vg_leg *leg = vg_core_leg(core, index);
     vg_sound *sound = leg != NULL && leg->codec != VG_CODEC_OPAQUE ? vg_leg_sound(leg) : NULL;
-    if (sound == NULL || command->data == NULL || command->length == 0) {
+    int tones = command->kind == VG_CMD_PLAY_TONES;
+    if (sound == NULL || command->data == NULL || (!tones && command->length == 0)) {
         free(command->data);
         return VG_EINVAL;
     }
     vg_sound_stop(sound);
-    sound->play = command->kind == VG_CMD_PLAY_PCM ? VG_PLAY_PCM : VG_PLAY_TONES;
+    sound->play = tones ? VG_PLAY_TONES : VG_PLAY_PCM;
     sound->repeat = (uint8_t)(command->flag != 0);
     sound->serial = command->value;
     sound->data = command->data;
     sound->length = command->length;
     sound->at = 0;
-    if (sound->play == VG_PLAY_TONES) set_tone(&sound->tone, sound->data);
     sound->packed = 0;
     vg_sound_wake(core, index, now_us);
     return VG_OK;
@@ -78,44 +55,33 @@ static void played(vg_core *core, int index, int64_t now_us)
     vg_sound_stop(sound);
 }
 
-/* The next samples of the player; fewer than n when it has come to its end. */
+/* The next samples of the player; fewer than n when PCM has come to its end. */
 static size_t play(vg_core *core, int index, int16_t *pcm, size_t n, int64_t now_us)
 {
     vg_sound *sound = core->legs[index].sound;
+    if (sound->play == VG_PLAY_TONES) {
+        vg_tones_make(sound->data, pcm, n);
+        if (vg_tones_done(sound->data)) played(core, index, now_us);
+        return n;
+    }
     size_t done = 0;
     while (done < n) {
-        size_t part = n - done;
-        if (sound->play == VG_PLAY_PCM) {
-            if (part > sound->length - sound->at) part = sound->length - sound->at;
-            memcpy(pcm + done, (const int16_t *)sound->data + sound->at, part * sizeof *pcm);
-            sound->at += (uint32_t)part;
-        } else {
-            if (!sound->tone.endless && part > sound->tone.left) part = sound->tone.left;
-            make_tone(&sound->tone, pcm + done, part);
-            sound->tone.left -= sound->tone.endless ? 0 : (uint32_t)part;
-        }
+        size_t part = sound->length - sound->at < n - done ? sound->length - sound->at : n - done;
+        memcpy(pcm + done, (const int16_t *)sound->data + sound->at, part * sizeof *pcm);
+        sound->at += (uint32_t)part;
         done += part;
-        if (sound->play == VG_PLAY_TONES) {
-            if (sound->tone.endless || sound->tone.left > 0) continue;
-            sound->at++;
+        if (sound->at < sound->length) continue;
+        sound->at = 0;
+        if (!sound->repeat) {
+            played(core, index, now_us);
+            break;
         }
-        if (sound->at >= sound->length) {
-            if (!sound->repeat) {
-                played(core, index, now_us);
-                break;
-            }
-            sound->at = 0;
-        }
-        if (sound->play == VG_PLAY_TONES) set_tone(&sound->tone, (const vg_tone_segment *)sound->data + sound->at);
     }
     return done;
 }
 
-static const float low_hz[4] = {697, 770, 852, 941}, high_hz[4] = {1209, 1336, 1477, 1633};
-
 static void next_digit(vg_leg *leg)
 {
-    static const char rows[] = "123A456B789C*0#D";
     vg_sound *sound = leg->sound;
     if (sound->digit_count == 0) return;
     int symbol = sound->digits[0];
@@ -131,9 +97,7 @@ static void next_digit(vg_leg *leg)
         if (sound->digit_total > 0xffff) sound->digit_total = 0xffff;
         return;
     }
-    int at = (int)(strchr(rows, symbol) - rows);
-    vg_tone_segment segment = {.frequency_hz = {low_hz[at / 4], high_hz[at % 4]}, .level_dbm0 = -9, .duration_ms = ms};
-    set_tone(&sound->digit_tone, &segment);
+    vg_dtmf_tone_init(&sound->digit_tone, (char)symbol, -9, -9, ms * 8, 8000);
     sound->digit_total = ms * 8;
     sound->digit_sounding = 1;
 }
@@ -156,10 +120,7 @@ int vg_sound_digit(vg_core *core, int index, int symbol, uint32_t ms, int64_t no
 static void sound_digit(vg_leg *leg, int16_t *pcm, size_t n)
 {
     vg_sound *sound = leg->sound;
-    uint32_t left = sound->digit_units < sound->digit_total ? sound->digit_total - sound->digit_units : 0;
-    size_t part = left < n ? left : n;
-    make_tone(&sound->digit_tone, pcm, part);
-    memset(pcm + part, 0, (n - part) * sizeof *pcm);
+    vg_dtmf_tone_make(&sound->digit_tone, pcm, n);
     sound->digit_units += (uint32_t)n;
     if (sound->digit_units >= sound->digit_total + PAUSE_SAMPLES) {
         sound->digit_sounding = 0;

@@ -5,6 +5,7 @@
 #include "vg_core.h"
 #include "vg_dtmf.h"
 #include "vg_g711.h"
+#include "vg_tones.h"
 
 #define VG_NO_LEG -1
 #define VG_MAX_OUTPUTS 512
@@ -51,23 +52,14 @@ typedef struct {
     int64_t last_us;
 } vg_event_receiver;
 
-typedef struct {
-    float step[4];
-    float phase[4];
-    float amplitude;
-    uint32_t left;           /* samples; 0: without end */
-    uint8_t endless;
-} vg_tone_player;
-
 /* What sound a leg makes for its party, beyond relaying; allocated by the first command that needs it. */
 typedef struct {
     uint8_t play;            /* VG_PLAY_... */
     uint8_t repeat;
     int32_t serial;
-    void *data;              /* int16_t[length] or vg_tone_segment[length] */
+    void *data;              /* int16_t[length], or a vg_tones */
     uint32_t length;
     uint32_t at;
-    vg_tone_player tone;
 
     char digits[VG_DIGIT_QUEUE];
     uint16_t digit_ms[VG_DIGIT_QUEUE];
@@ -79,7 +71,7 @@ typedef struct {
     uint32_t digit_units;    /* sent so far, or samples so far */
     uint32_t digit_total;
     int64_t digit_next_us;
-    vg_tone_player digit_tone;
+    vg_dtmf_tone digit_tone;
 
     uint16_t packed;         /* octets in pack */
     uint8_t pack[VG_MAX_FRAME_SAMPLES];

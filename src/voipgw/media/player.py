@@ -13,8 +13,9 @@ from voipgw.errors import ConfigurationError
 from voipgw.media.plane import Pcm, ToneSegment
 
 RATE_HZ = 8000
-MAX_SEGMENTS = 64
 MAX_FREQUENCIES = 4
+MAX_SEGMENT_MS = 500_000
+MAX_DBM0 = 3.14
 
 
 def pcm_from_wav(octets: bytes, name: str = "WAV") -> Pcm:
@@ -43,23 +44,25 @@ def pcm_from_wav(octets: bytes, name: str = "WAV") -> Pcm:
     return np.frombuffer(data[: len(data) & ~1], "<i2").astype(np.int16)
 
 
-def tones_of(cadence: Sequence[ToneSegment]) -> object:
-    """The engine's copy of a cadence.
+def tones_of(cadence: Sequence[ToneSegment], repeat: bool) -> object:
+    """The engine's generator of a cadence.
 
     Raises:
-        ConfigurationError: no segment or more than 64, more than four frequencies, or one outside 1 to 4000 Hz.
+        ConfigurationError: no segment or more than 32, more than four frequencies, one not between 0 and 4000 Hz, a level
+            above +3.14 dBm0, or a negative duration.
     """
-    if not 1 <= len(cadence) <= MAX_SEGMENTS:
-        raise ConfigurationError(f"a cadence of {len(cadence)} segments; 1 to {MAX_SEGMENTS} is right")
-    segments = []
+    if not 1 <= len(cadence) <= core.MAX_SEGMENTS:
+        raise ConfigurationError(f"a cadence of {len(cadence)} segments; 1 to {core.MAX_SEGMENTS} is right")
     for segment in cadence:
-        frequencies = list(segment.frequencies_hz)
-        if len(frequencies) > MAX_FREQUENCIES or any(not 1 <= f < RATE_HZ / 2 for f in frequencies):
+        if len(segment.frequencies_hz) > MAX_FREQUENCIES or any(
+            not 0 < f < RATE_HZ / 2 for f in segment.frequencies_hz
+        ):
             raise ConfigurationError(
-                f"{frequencies} Hz; up to {MAX_FREQUENCIES} frequencies from 1 to 4000 Hz are right"
+                f"{list(segment.frequencies_hz)} Hz; up to {MAX_FREQUENCIES} frequencies between 0 and 4000 Hz are right"
             )
-        if segment.duration_ms < 0:
-            raise ConfigurationError(f"{segment.duration_ms} ms; 0 (without end) or more is right")
-        padded = frequencies + [0.0] * (MAX_FREQUENCIES - len(frequencies))
-        segments.append((padded, segment.level_dbm0, segment.duration_ms))
-    return core.copy_tones(segments)
+        if not 0 <= segment.duration_ms <= MAX_SEGMENT_MS or not segment.level_dbm0 <= MAX_DBM0:
+            raise ConfigurationError(
+                f"{segment.level_dbm0} dBm0 for {segment.duration_ms} ms; up to {MAX_DBM0} dBm0, and 0 (without end) to "
+                f"{MAX_SEGMENT_MS} ms are right"
+            )
+    return core.copy_tones([(s.frequencies_hz, s.level_dbm0, s.duration_ms) for s in cadence], repeat)

@@ -68,7 +68,7 @@ class EngineStream:
             NegotiationError: the stream's codec is one that we only relay.
         """
         self._playable()
-        self._play(core.PLAY_TONES, tones_of(cadence), len(cadence), repeat)
+        self._play(core.PLAY_TONES, tones_of(cadence, repeat), len(cadence), repeat)
 
     def play(self, pcm: Pcm, *, repeat: bool = False) -> None:
         """See ``Stream.play``.

@@ -64,7 +64,9 @@ class Heard:
         self.destination, self.source = packet.destination, packet.source
 
 
-def rtp(payload: bytes, sequence: int, timestamp: int, *, ssrc: int = 0x1234, pt: int = 0, marker: bool = False) -> bytes:
+def rtp(
+    payload: bytes, sequence: int, timestamp: int, *, ssrc: int = 0x1234, pt: int = 0, marker: bool = False
+) -> bytes:
     second = pt | (0x80 if marker else 0)
     return struct.pack("!BBHII", 0x80, second, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc) + payload
 
@@ -92,9 +94,7 @@ class Peer:
         self.deliver(data)
 
     def deliver(self, data: bytes, source: tuple[str, int] | None = None, *, rtcp: bool = False) -> None:
-        self.bench.engine.deliver_packet(
-            self.stream, data, source or self.address, self.bench.clock.now, rtcp=rtcp
-        )
+        self.bench.engine.deliver_packet(self.stream, data, source or self.address, self.bench.clock.now, rtcp=rtcp)
 
 
 class Bench:
@@ -102,7 +102,11 @@ class Bench:
         self.clock = VirtualClock()
         self.ports = VirtualPorts()
         self.engine = SteppedEngine(
-            self.ports, SeededEntropy(seed), self.clock, MediaSettings(**settings), open_file=lambda path: path.open("wb")
+            self.ports,
+            SeededEntropy(seed),
+            self.clock,
+            MediaSettings(**settings),
+            open_file=lambda path: path.open("wb"),
         )
         self.next_host = 0
 

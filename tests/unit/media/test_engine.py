@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import sys
 from pathlib import Path
 
@@ -39,8 +40,8 @@ def test_a_relay_is_bit_for_bit_and_leaves_at_once() -> None:
     assert {packet.source for packet in heard} == {other.stream.local}
     assert len({packet.ssrc for packet in heard}) == 1
     assert heard[0].ssrc != one.ssrc
-    assert {b.sequence - a.sequence & 0xFFFF for a, b in zip(heard, heard[1:], strict=False)} == {1}
-    assert {b.timestamp - a.timestamp & 0xFFFFFFFF for a, b in zip(heard, heard[1:], strict=False)} == {160}
+    assert {b.sequence - a.sequence & 0xFFFF for a, b in itertools.pairwise(heard)} == {1}
+    assert {b.timestamp - a.timestamp & 0xFFFFFFFF for a, b in itertools.pairwise(heard)} == {160}
 
 
 def test_a_gap_in_what_is_relayed_stays_a_gap() -> None:
@@ -130,8 +131,8 @@ def test_our_sequence_has_no_hole_when_sound_and_relay_take_turns() -> None:
         else:
             other.stream.stop_playing()
     mine = [packet for packet in heard if packet.destination == other.address]
-    assert {b.sequence - a.sequence & 0xFFFF for a, b in zip(mine, mine[1:], strict=False)} == {1}
-    steps = {b.timestamp - a.timestamp & 0xFFFFFFFF for a, b in zip(mine, mine[1:], strict=False)}
+    assert {b.sequence - a.sequence & 0xFFFF for a, b in itertools.pairwise(mine)} == {1}
+    steps = {b.timestamp - a.timestamp & 0xFFFFFFFF for a, b in itertools.pairwise(mine)}
     assert max(steps) <= 320
     assert min(steps) >= 160
 
@@ -173,10 +174,10 @@ def test_a_tone_has_its_frequency_level_and_cadence() -> None:
     line.play_tones([ToneSegment((440.0,), 100, -13.0), ToneSegment((), 100)])
     octets = b"".join(b.frame(line, b"\xff" * 160) for _ in range(20))
     pcm = bench.decoded(octets)
-    on = pcm[:800].astype(float)
+    on = pcm[100:700].astype(float)  # without its ramps
     assert 10 * np.log10(np.mean(on**2) / (32767**2 / 2)) + 3.14 == pytest.approx(-13.0, abs=0.1)
     spectrum = np.abs(np.fft.rfft(on))
-    assert np.argmax(spectrum) * 10 == 440
+    assert np.argmax(spectrum) * 8000 / 600 == 440
     assert np.all(np.abs(pcm[810:1590]) <= 8)
     assert np.any(np.abs(pcm[1610:2400]) > 1000)
 
@@ -192,7 +193,7 @@ def test_a_line_frame_leaves_as_a_packet_at_once_and_late_frames_are_no_gap() ->
             b.frame(line, sent[-1])
         heard += b.advance(0.02)
     assert [packet.payload for packet in heard] == sent
-    assert {b.timestamp - a.timestamp & 0xFFFFFFFF for a, b in zip(heard, heard[1:], strict=False)} == {160}
+    assert {b.timestamp - a.timestamp & 0xFFFFFFFF for a, b in itertools.pairwise(heard)} == {160}
 
 
 def test_frames_of_another_size_are_packed_to_the_ptime() -> None:
@@ -283,9 +284,7 @@ def test_an_rfc4733_digit_is_one_digit_however_its_packets_come() -> None:
     one, other = b.peer(telephone_event=101), b.peer(telephone_event=97)
     b.engine.bridge(one.stream, other.stream)
     one.stream.detect_digits(True)
-    packets = []
-    for i in range(5):
-        packets.append((bytes([5, 10, *(160 * (i + 1)).to_bytes(2, "big")]), i == 0))
+    packets = [(bytes([5, 10, *(160 * (i + 1)).to_bytes(2, "big")]), i == 0) for i in range(5)]
     packets += [(bytes([5, 0x80 | 10, *(800).to_bytes(2, "big")]), False)] * 3
     for payload, marker in packets:
         one.send(payload, pt=101, marker=marker, advance=0)
@@ -351,7 +350,7 @@ def test_a_digit_sent_during_a_relay_leaves_the_relay_in_order() -> None:
         if i == 5:
             other.stream.send_digit("2", 80)
         heard += b.advance(0.02)
-    assert {y.sequence - x.sequence & 0xFFFF for x, y in zip(heard, heard[1:], strict=False)} == {1}
+    assert {y.sequence - x.sequence & 0xFFFF for x, y in itertools.pairwise(heard)} == {1}
     digits = [packet for packet in heard if packet.payload_type == 101]
     assert len(digits) == 6
 
@@ -425,24 +424,6 @@ def test_close_while_bridged_parts_the_other_and_keeps_the_counters() -> None:
 
 
 def test_the_same_inputs_give_the_same_octets() -> None:
-    def run() -> list[bytes]:
-        b = Bench(seed=5)
-        one, other, line = b.peer(telephone_event=101), b.peer(PCMA), b.line()
-        b.engine.bridge(one.stream, other.stream)
-        packets = []
-        for i in range(400):
-            one.send(bytes([i & 0xFF]) * 160)
-            b.frame(line, bytes([i & 0x7F]) * 160)
-            if i == 50:
-                other.stream.play_tones([ToneSegment((425.0,), 200)], repeat=False)
-            if i == 200:
-                b.engine.bridge(one.stream, line)
-            if i == 250:
-                one.stream.send_digit("4")
-            b.advance(0.02)
-            packets += []
-        return packets
-
     def octets() -> list[bytes]:
         b = Bench(seed=5)
         one, other = b.peer(telephone_event=101), b.peer(PCMA)
@@ -461,7 +442,6 @@ def test_the_same_inputs_give_the_same_octets() -> None:
     first, second = octets(), octets()
     assert len(first) > 400
     assert first == second
-    assert run() == run()
 
 
 def test_what_cannot_be_played_is_named() -> None:
