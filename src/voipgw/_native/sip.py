@@ -88,35 +88,72 @@ class Fault(Exception):
         self.code, self.field, self.at = code, field, at
 
 
-_Slot = tuple[Any, Any]
+_Slot = tuple[Any, Any, Any]
 _free: list[_Slot] = []  # indexes not in use; the call releases the GIL, so that threads must not share one
-_scan = lib.vg_sip_scan
-_scan_own = lib.vg_sip_scan_own
+_scan, _scan_as, _string = lib.vg_sip_scan, lib.vg_sip_scan_as, ffi.string
+
+#: An index (what is in use of ``vg_sip_index``), and its texts: request URI, Call-ID, From tag, To tag, branch, sent-by,
+#: method where it has no number, "" after the last.
+Scanned = tuple[bytes, list[str]]
 
 
 def _new_slot() -> _Slot:
     index = ffi.new("vg_sip_index *")
-    return index, ffi.buffer(index)
+    return index, ffi.buffer(index), index.text
 
 
-def scan(octets: bytes, own: bool = False) -> bytes:
-    """The index of a message: what is in use of ``vg_sip_index``.
+def _fault(code: int, slot: _Slot) -> Fault:
+    fault = Fault(code, slot[0].fault_field, slot[0].fault_at)
+    _free.append(slot)
+    return fault
+
+
+def _long_texts(octets: bytes, index: bytes) -> list[str]:
+    """The texts, when they are too long for the index."""
+    start = u32(index, U32_START)[0]
+    target = (0, 0) if index[KIND] == RESPONSE else span(index, SPAN_TARGET)
+    method = (0, 0) if index[METHOD] else span(index, SPAN_METHOD)
+    members = (SPAN_CALL_ID, SPAN_FROM_TAG, SPAN_TO_TAG, SPAN_BRANCH, SPAN_SENT_BY)
+    spans = [target, *(span(index, member) for member in members), method]
+    texts = [octets[start + at : start + end].decode() for at, end in spans]
+    texts[5] = "".join(texts[5].split()).lower()
+    return [*texts, ""]
+
+
+def scan(octets: bytes) -> Scanned:
+    """The index and the texts of a received message.
 
     Raises:
-        Fault: the octets are not a message, or (unless ``own``) lack a field that all messages have.
+        Fault: the octets are no well-formed message.
     """
-    try:
-        slot = _free.pop()
-    except IndexError:
-        slot = _new_slot()
-    used = (_scan_own if own else _scan)(octets, len(octets), slot[0])
-    if used > 0:
-        index: bytes = slot[1][:used]
-        _free.append(slot)
-        return index
-    fault = Fault(used, slot[0].fault_field, slot[0].fault_at)
+    slot = _free.pop() if _free else _new_slot()
+    used = _scan(octets, len(octets), slot[0])
+    if used <= 0:
+        raise _fault(used, slot)
+    index: bytes = slot[1][:used]
+    texts = _string(slot[2]).decode().split("\n")
     _free.append(slot)
-    raise fault
+    if len(texts) == 1:
+        texts = _long_texts(octets, index)
+    return index, texts
+
+
+def scan_own(octets: bytes, checked: bool = True) -> Scanned:
+    """The same of a message of our own: no field is missed, and unless ``checked`` no value is read for its grammar.
+
+    Raises:
+        Fault: the octets are no message.
+    """
+    slot = _free.pop() if _free else _new_slot()
+    used = _scan_as(octets, len(octets), lib.VG_SIP_CHECK_VALUES if checked else 0, slot[0])
+    if used <= 0:
+        raise _fault(used, slot)
+    index: bytes = slot[1][:used]
+    texts = _string(slot[2]).decode("latin-1").split("\n")
+    _free.append(slot)
+    if len(texts) == 1:
+        texts = _long_texts(octets, index)
+    return index, texts
 
 
 def frame(octets: bytes) -> int:
@@ -151,6 +188,7 @@ line = _line.unpack_from
 SPAN_METHOD, SPAN_TARGET = _offset("method_text"), _offset("target")
 SPAN_CALL_ID, SPAN_FROM_TAG, SPAN_TO_TAG = _offset("call_id"), _offset("from_tag"), _offset("to_tag")
 SPAN_BRANCH, SPAN_SENT_BY = _offset("branch"), _offset("sent_by")
+SPAN_FROM, SPAN_TO = _offset("from"), _offset("to")
 U16_STATUS, U16_FIELDS_AT = _offset("status"), _offset("fields_at")
 I32_MAX_FORWARDS = _offset("max_forwards")
 U32_CSEQ, U32_START, U32_BODY, U32_END = _offset("cseq"), _offset("start_at"), _offset("body_at"), _offset("end")

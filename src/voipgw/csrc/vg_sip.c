@@ -5,21 +5,52 @@
 #include "vg_sip_syntax.h"
 #include "vg_sip_tables.h"
 
+/* Names compare by words: letters differ from their other case in one bit, and no token character that is not a letter
+ * becomes a letter, a digit or '-' by setting it. The tables hold names in lower case, padded with NUL. */
+#define CASE 0x2020202020202020u
+
+static uint64_t word_at(const uint8_t *octets)
+{
+    uint64_t word;
+    memcpy(&word, octets, 8);
+    return word;
+}
+
+/* The id of a name of 2 to 21 octets that are tokens or not, 8 octets of padding readable behind it. */
+static inline int known_id(const uint8_t *name, size_t length)
+{
+    const uint8_t *candidate = by_length[length];
+    uint64_t mask = ~(uint64_t)0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (length < 8) mask >>= 8 * (8 - length);
+#else
+    if (length < 8) mask <<= 8 * (8 - length);
+#endif
+    uint64_t first = (word_at(name) | CASE) & mask;
+    for (size_t i = 0; i < sizeof by_length[0] && candidate[i] != 0; i++) {
+        const uint8_t *other = (const uint8_t *)known_fields[candidate[i]].key;
+        if (first != word_at(other)) continue;
+        size_t at = 8;
+        while (at + 8 <= length && (word_at(name + at) | CASE) == word_at(other + at)) at += 8;
+        while (at < length && (name[at] | 0x20) == other[at]) at++;
+        if (at >= length) return candidate[i];
+    }
+    return 0;
+}
+
 int vg_sip_header_id(const uint8_t *name, size_t length)
 {
+    uint8_t padded[LONGEST_NAME + 8] = { 0 };
     if (length == 1) {
         unsigned letter = (name[0] | 0x20u) - 'a';
         return letter < 26 ? by_compact[letter] : 0;
     }
-    if (length > LONGEST_NAME) return 0;
-    const uint8_t *candidate = by_length[length];
-    for (size_t i = 0; i < sizeof by_length[0] && candidate[i] != 0; i++) {
-        const char *other = known_fields[candidate[i]].name;
-        size_t at = 0;
-        while (at < length && ((name[at] ^ (uint8_t)other[at]) & 0xdf) == 0 && (name[at] >= 'A') == (other[at] >= 'A')) at++;
-        if (at == length) return candidate[i];
+    if (length == 0 || length > LONGEST_NAME) return 0;
+    for (size_t i = 0; i < length; i++) {
+        if (!vg_sip_is(name[i], VG_SIP_C_TOKEN)) return 0;
+        padded[i] = name[i];
     }
-    return 0;
+    return known_id(padded, length);
 }
 
 const char *vg_sip_header_name(int id) { return id > 0 && id < KNOWN_FIELDS ? known_fields[id].name : NULL; }
@@ -36,16 +67,19 @@ static uint8_t method_id(const uint8_t *text, size_t length)
     return 0;
 }
 
-/* Offset of the first octet below 32 from at on, or end; eight octets a step where the low octet comes first. */
-static size_t next_control(const uint8_t *octets, size_t at, size_t end)
+/* Offset of the first octet below 32 from at on, or end; 16 octets, then 8, a step where the low octet comes first. */
+static inline size_t next_control(const uint8_t *octets, size_t at, size_t end)
 {
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    while (end - at >= 8) {
-        uint64_t word;
-        memcpy(&word, octets + at, 8);
-        uint64_t low = (word - 0x2020202020202020u) & ~word & 0x8080808080808080u;
-        if (low != 0) return at + (size_t)(__builtin_ctzll(low) >> 3);
-        at += 8;
+    while (end - at >= 16) {
+        uint64_t one = word_at(octets + at), two = word_at(octets + at + 8);
+        uint64_t low = (one - CASE) & ~one & 0x8080808080808080u;
+        uint64_t high = (two - CASE) & ~two & 0x8080808080808080u;
+        if ((low | high) != 0) {
+            if (low != 0) return at + (size_t)(__builtin_ctzll(low) >> 3);
+            return at + 8 + (size_t)(__builtin_ctzll(high) >> 3);
+        }
+        at += 16;
     }
 #endif
     while (at < end && octets[at] >= 0x20) at++;
@@ -53,7 +87,7 @@ static size_t next_control(const uint8_t *octets, size_t at, size_t end)
 }
 
 /* Where the line that at stands in ends (its CR); with folding, where the field ends. */
-static int line_end(const uint8_t *octets, size_t at, size_t end, int folding, size_t *out)
+static inline int line_end(const uint8_t *octets, size_t at, size_t end, int folding, size_t *out)
 {
     for (;;) {
         at = next_control(octets, at, end);
@@ -158,17 +192,29 @@ typedef struct {
     size_t next;              /* the next line */
 } field;
 
-static int read_field(const uint8_t *octets, size_t at, size_t end, field *out, uint32_t *fault)
+static inline int read_field(const uint8_t *octets, size_t at, size_t end, field *out, uint32_t *fault)
 {
     size_t start = at, stop;
+    out->id = 0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    for (; end - at >= 32 && at - start < LONGEST_NAME; at += 8) {   /* most names are known and end in ':' at once */
+        uint64_t word = word_at(octets + at) ^ 0x3a3a3a3a3a3a3a3au;
+        uint64_t colon = (word - 0x0101010101010101u) & ~word & 0x8080808080808080u;
+        if (colon == 0) continue;
+        at += (size_t)(__builtin_ctzll(colon) >> 3);
+        if (at - start > 1 && at - start <= LONGEST_NAME) out->id = known_id(octets + start, at - start);
+        break;
+    }
+    if (out->id == 0) at = start;
+#endif
     while (at < end && vg_sip_is(octets[at], VG_SIP_C_TOKEN)) at++;
     size_t name_length = at - start;
     while (at < end && (octets[at] == ' ' || octets[at] == '\t')) at++;
     *fault = (uint32_t)at;
-    if (at == end) return VG_SIP_EEND;
-    if (octets[at] == '\r' && end - at < 2) return VG_SIP_EEND;
+    if (at == end || (octets[at] == '\r' && end - at < 2)) return VG_SIP_EEND;
     if (name_length == 0 || octets[at] != ':') return VG_SIP_ENAME;
     if (name_length > VG_SIP_MAX_NAME) return VG_SIP_ELIMIT_NAME;
+    if (out->id == 0) out->id = vg_sip_header_id(octets + start, name_length);
     int result = line_end(octets, ++at, end, 1, &stop);
     *fault = (uint32_t)stop;
     if (result != VG_OK) return result;
@@ -178,7 +224,6 @@ static int read_field(const uint8_t *octets, size_t at, size_t end, field *out, 
     while (stop > at && vg_sip_is_lws(octets[stop - 1])) stop--;
     out->value = at;
     out->value_end = stop;
-    out->id = vg_sip_header_id(octets + start, name_length);
     return VG_OK;
 }
 
@@ -187,6 +232,7 @@ static int read_value(const uint8_t *octets, const field *f, uint32_t seen, vg_s
 {
     vg_sip_cursor c = { octets, f->value, f->value_end };
     vg_sip_span other_branch = { 0, 0 }, other_sent_by = { 0, 0 };
+    vg_sip_span whole = { (uint16_t)f->value, (uint16_t)f->value_end };
     uint64_t number = 0;
     int good = 1, again = (int)(seen >> f->id) & 1;
     *fault = (uint32_t)f->value;
@@ -195,11 +241,17 @@ static int read_value(const uint8_t *octets, const field *f, uint32_t seen, vg_s
         return f->id == VG_SIP_CONTENT_LENGTH ? VG_SIP_ELENGTH : VG_SIP_EREPEATED;
     switch (f->id) {
     case VG_SIP_VIA: good = again ? vg_sip_via(&c, &other_branch, &other_sent_by) : vg_sip_via(&c, &x->branch, &x->sent_by); break;
-    case VG_SIP_FROM: good = vg_sip_address(&c, &x->from_tag); break;
-    case VG_SIP_TO: good = vg_sip_address(&c, &x->to_tag); break;
+    case VG_SIP_FROM:
+        good = vg_sip_address(&c, &x->from_tag);
+        x->from = whole;
+        break;
+    case VG_SIP_TO:
+        good = vg_sip_address(&c, &x->to_tag);
+        x->to = whole;
+        break;
     case VG_SIP_CALL_ID:
         good = vg_sip_call_id(&c);
-        x->call_id = (vg_sip_span){ (uint16_t)f->value, (uint16_t)f->value_end };
+        x->call_id = whole;
         break;
     case VG_SIP_CSEQ: {
         vg_sip_span method = { 0, 0 };
@@ -233,12 +285,13 @@ static int read_value(const uint8_t *octets, const field *f, uint32_t seen, vg_s
 }
 
 /* The fields from at up to the empty line: index them, check the ones of low number. */
-static int read_fields(const uint8_t *octets, size_t at, size_t end, vg_sip_index *x, int64_t *content_length, uint32_t *seen)
+static int read_fields(const uint8_t *octets, size_t at, size_t end, int checks, vg_sip_index *x, int64_t *content_length,
+                       uint32_t *seen)
 {
     uint16_t lines[VG_SIP_MAX_FIELDS + 1][3];
     int count = 0;
     while (end - at < 2 || octets[at] != '\r' || octets[at + 1] != '\n') {
-        field f = { 0, 0, 0, 0 };
+        field f;
         x->fault_field = 0;
         int result = read_field(octets, at, end, &f, &x->fault_at);
         if (result != VG_OK) return result;
@@ -246,7 +299,7 @@ static int read_fields(const uint8_t *octets, size_t at, size_t end, vg_sip_inde
         if (f.id != 0 && f.id <= VG_SIP_DATE) {
             x->fault_field = (uint8_t)f.id;
             result = read_value(octets, &f, *seen, x, content_length, &x->fault_at);
-            if (result != VG_OK) return result;
+            if (result != VG_OK && ((checks & VG_SIP_CHECK_VALUES) || f.id == VG_SIP_CONTENT_LENGTH)) return result;
             *seen |= 1u << f.id;
         }
         x->tail[count] = (uint8_t)f.id;
@@ -263,7 +316,35 @@ static int read_fields(const uint8_t *octets, size_t at, size_t end, vg_sip_inde
     return VG_OK;
 }
 
-static int scan(const uint8_t *octets, size_t length, vg_sip_index *x, int own)
+/* Append a span and LF; lower drops blanks and makes capitals small. Returns the new end. */
+static size_t append(char *text, size_t end, const uint8_t *octets, vg_sip_span span, int lower)
+{
+    size_t length = (size_t)(span.end - span.at);
+    if (!lower) {
+        memcpy(text + end, octets + span.at, length);
+        end += length;
+    }
+    for (size_t i = 0; lower && i < length; i++) {
+        uint8_t octet = octets[span.at + i];
+        if (!vg_sip_is_lws(octet)) text[end++] = (char)(octet >= 'A' && octet <= 'Z' ? octet | 0x20 : octet);
+    }
+    text[end] = '\n';
+    return end + 1;
+}
+
+static void write_text(const uint8_t *octets, vg_sip_index *x)
+{
+    static const vg_sip_span none = { 0, 0 };
+    const vg_sip_span spans[7] = { x->kind == VG_SIP_REQUEST ? x->target : none, x->call_id, x->from_tag, x->to_tag, x->branch,
+                                   x->sent_by, x->method == 0 ? x->method_text : none };
+    size_t needed = 8, end = 0;
+    for (int i = 0; i < 7; i++) needed += (size_t)(spans[i].end - spans[i].at);
+    if (needed <= sizeof x->text)
+        for (int i = 0; i < 7; i++) end = append(x->text, end, octets, spans[i], i == 5);
+    x->text[end] = '\0';
+}
+
+int vg_sip_scan_as(const uint8_t *octets, size_t length, int checks, vg_sip_index *x)
 {
     size_t start = 0, at = 0;
     while (start < length && (octets[start] == '\r' || octets[start] == '\n')) start++;
@@ -279,23 +360,25 @@ static int scan(const uint8_t *octets, size_t length, vg_sip_index *x, int own)
     uint32_t seen = 0;
     int result = start_line(octets, end, x, &at, &x->fault_at);
     x->fields_at = (uint16_t)at;
-    if (result == VG_OK) result = read_fields(octets, at, end, x, &content_length, &seen);
+    if (result == VG_OK) result = read_fields(octets, at, end, checks, x, &content_length, &seen);
     if (result == VG_SIP_EEND && end < length) result = VG_SIP_ELIMIT_HEADERS;
     if (result != VG_OK) return result;
-    for (int id = VG_SIP_VIA; id <= VG_SIP_CSEQ && !own; id++)
+    for (int id = VG_SIP_VIA; id <= VG_SIP_CSEQ && (checks & VG_SIP_CHECK_PRESENT); id++)
         if (((seen >> id) & 1) == 0) {
             x->fault_field = (uint8_t)id;
             return VG_SIP_EMISSING;
         }
     if (content_length > (int64_t)(length - x->body_at)) return VG_SIP_EBODY;
     x->end = content_length < 0 ? (uint32_t)length : x->body_at + (uint32_t)content_length;
+    write_text(octets, x);
     x->trimmed = start != 0 || x->end != length;
     return (int)(offsetof(vg_sip_index, tail) + x->fields * 7u + 2u);
 }
 
-int vg_sip_scan(const uint8_t *octets, size_t length, vg_sip_index *out) { return scan(octets, length, out, 0); }
-
-int vg_sip_scan_own(const uint8_t *octets, size_t length, vg_sip_index *out) { return scan(octets, length, out, 1); }
+int vg_sip_scan(const uint8_t *octets, size_t length, vg_sip_index *out)
+{
+    return vg_sip_scan_as(octets, length, VG_SIP_CHECK_PRESENT | VG_SIP_CHECK_VALUES, out);
+}
 
 int vg_sip_frame(const uint8_t *octets, size_t header_length, uint32_t *body_length)
 {

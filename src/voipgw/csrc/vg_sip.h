@@ -88,14 +88,22 @@ typedef struct {
     vg_sip_span to_tag;
     vg_sip_span branch;       /* of the top Via */
     vg_sip_span sent_by;      /* of the top Via: host and port as written */
+    vg_sip_span from;         /* the whole value of From, of To */
+    vg_sip_span to;
     uint8_t tail[1752];       /* header ids, one octet a field; for each line, value, value's end (uint16_t); the empty line */
+    char text[2048];          /* what is asked first, each with LF behind: target of a request, Call-ID, From tag, To tag,
+                               * branch, sent-by in lower case without blanks, a method that has no number; NUL at the
+                               * end; absent ones are empty; only NUL when there is no room for all */
 } vg_sip_index;
 
 /* Index the message in length octets. Returns how many octets of *out are in use (from its first), or a status. */
 int vg_sip_scan(const uint8_t *octets, size_t length, vg_sip_index *out);
 
-/* The same for messages of our own making: line structure, start line and the spans, but no field is missed. */
-int vg_sip_scan_own(const uint8_t *octets, size_t length, vg_sip_index *out);
+/* The same with only these checks of header fields (line structure and start line are always checked). Without
+ * VG_SIP_CHECK_VALUES the span of what is malformed may be absent. */
+#define VG_SIP_CHECK_PRESENT 1     /* Via, From, To, Call-ID and CSeq are there */
+#define VG_SIP_CHECK_VALUES 2      /* the values named above are well formed, none stands too often */
+int vg_sip_scan_as(const uint8_t *octets, size_t length, int checks, vg_sip_index *out);
 
 /* Where the message in a stream ends: header_length octets are its start line and fields with the empty line. Returns
  * VG_OK and the body's length; VG_SIP_EMISSING without Content-Length (RFC 3261 section 18.3), or another status. */

@@ -46,27 +46,32 @@ const uint8_t vg_sip_class[256] = {
 /* Accept characters of the classes and escapes ("%" and two hexadecimal digits); returns how many octets. */
 static size_t run(vg_sip_cursor *c, int classes)
 {
-    size_t start = c->at;
-    while (c->at < c->end) {
-        uint8_t octet = c->octets[c->at];
-        if (octet != '%') {
-            if (!vg_sip_is(octet, classes)) break;
-            c->at++;
-        } else if (c->end - c->at > 2 && vg_sip_is(c->octets[c->at + 1], VG_SIP_C_HEX) &&
-                   vg_sip_is(c->octets[c->at + 2], VG_SIP_C_HEX)) {
-            c->at += 3;
+    const uint8_t *octets = c->octets;
+    size_t at = c->at, end = c->end;
+    while (at < end) {
+        uint8_t octet = octets[at];
+        if (vg_sip_is(octet, classes) && octet != '%') {
+            at++;
+        } else if (octet == '%' && end - at > 2 && vg_sip_is(octets[at + 1], VG_SIP_C_HEX) &&
+                   vg_sip_is(octets[at + 2], VG_SIP_C_HEX)) {
+            at += 3;
         } else {
             break;
         }
     }
-    return c->at - start;
+    size_t length = at - c->at;
+    c->at = at;
+    return length;
 }
 
 static size_t plain(vg_sip_cursor *c, int classes)
 {
-    size_t start = c->at;
-    while (c->at < c->end && vg_sip_is(c->octets[c->at], classes)) c->at++;
-    return c->at - start;
+    const uint8_t *octets = c->octets;
+    size_t at = c->at, end = c->end;
+    while (at < end && vg_sip_is(octets[at], classes)) at++;
+    size_t length = at - c->at;
+    c->at = at;
+    return length;
 }
 
 static int next_is(const vg_sip_cursor *c, char octet) { return c->at < c->end && c->octets[c->at] == (uint8_t)octet; }
@@ -90,24 +95,18 @@ static int same_word(const uint8_t *octets, size_t length, const char *word)
 static int quoted(vg_sip_cursor *c)
 {
     if (!take(c, '"')) return 0;
-    while (c->at < c->end) {
-        uint8_t octet = c->octets[c->at];
-        if (octet == '"') {
-            c->at++;
-            return 1;
-        }
+    const uint8_t *octets = c->octets;
+    size_t at = c->at, end = c->end;
+    for (; at < end && octets[at] != '"'; at++) {
+        uint8_t octet = octets[at];
         if (octet == '\\') {                                  /* any octet below 128 but CR and LF may be escaped */
-            if (c->end - c->at < 2) return 0;
-            uint8_t escaped = c->octets[c->at + 1];
-            if (escaped == '\r' || escaped == '\n' || escaped > 127) return 0;
-            c->at += 2;
+            if (++at == end || octets[at] == '\r' || octets[at] == '\n' || octets[at] > 127) break;
         } else if ((octet < 0x20 && !vg_sip_is_lws(octet)) || octet == 0x7f) {
-            return 0;
-        } else {
-            c->at++;
+            break;
         }
     }
-    return 0;
+    c->at = at;
+    return take(c, '"');
 }
 
 static int port(vg_sip_cursor *c)
@@ -243,14 +242,15 @@ static int address(vg_sip_cursor *c, int brackets)
         vg_sip_skip_lws(c);
         if (!next_is(c, '<')) return 0;
     } else {
-        while (c->at < c->end) {                              /* a display name of tokens, or the scheme */
-            uint8_t octet = c->octets[c->at];
+        size_t at = start, end = c->end;
+        for (; at < end; at++) {                              /* a display name of tokens, or the scheme */
+            uint8_t octet = c->octets[at];
             if (vg_sip_is_lws(octet))
                 spaces = 1;
             else if (!vg_sip_is(octet, VG_SIP_C_TOKEN) && octet < 128)
                 break;
-            c->at++;
         }
+        c->at = at;
     }
     if (take(c, '<')) {
         const uint8_t *uri = c->octets + c->at;

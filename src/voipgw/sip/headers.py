@@ -6,6 +6,8 @@ Text given to a ``parse`` here is one unfolded value, as ``Message.header`` retu
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -28,7 +30,18 @@ _NEXT_IN_LIST = re.compile(rf"(?:{_QUOTED}|<[^>]*>|[^\",<])*")
 _TOKEN = re.compile(rf"[{_CHARS}]+").fullmatch
 _SCHEME = re.compile(rf"[ \t]*([{_CHARS}]+)(?:[ \t]+|$)")
 _ESCAPED = re.compile(r"\\(.)", re.S)
+_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+
+
+def decode(octets: bytes) -> str:
+    """Octets of a field's value as text, unfolded: UTF-8, or Latin-1 where they are not."""
+    if b"\r" in octets:
+        octets = _FOLD.sub(b" ", octets)
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        return octets.decode("latin-1")
 
 
 def is_token(text: str) -> bool:
@@ -121,6 +134,23 @@ class NameAddr:
     uri: Uri
     display_name: str = ""  #: unquoted
     params: tuple[Param, ...] = ()  #: those outside the URI, in order, values as written
+    tag: str | None = attrs.field(init=False, eq=False, repr=False)  #: the tag parameter, or None
+    _octets: bytes = attrs.field(init=False, eq=False, repr=False)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            # Reached when a slot is empty: an unread address is read when its first part is asked for.
+            if name == "tag":
+                value = _param(self.params, "tag")
+                object.__setattr__(self, "tag", value)
+                return value
+            if name not in _PARTS:
+                raise AttributeError(f"NameAddr has no attribute {name!r}")
+            read = type(self).parse(decode(self._octets))
+            for part in _PARTS:
+                object.__setattr__(self, part, getattr(read, part))
+            return getattr(read, name)
 
     @classmethod
     def parse(cls, text: str) -> NameAddr:
@@ -151,10 +181,19 @@ class NameAddr:
         """The same with a parameter set; ``value`` as it is to be written."""
         return attrs.evolve(self, params=_set_param(self.params, name, value))
 
-    @property
-    def tag(self) -> str | None:
-        """The tag parameter, or None."""
-        return self.param("tag")
+
+_PARTS = ("uri", "display_name", "params")
+_new = object.__new__
+_set_octets: Callable[[NameAddr, bytes], None] = vars(NameAddr)["_octets"].__set__
+_set_tag: Callable[[NameAddr, str | None], None] = vars(NameAddr)["tag"].__set__
+
+
+def unread_address(octets: bytes, tag: str) -> NameAddr:
+    """An address whose octets have been found well formed; it is taken apart when a part but the tag ("": none) is asked for."""
+    address: NameAddr = _new(NameAddr)
+    _set_octets(address, octets)
+    _set_tag(address, tag or None)
+    return address
 
 
 @attrs.frozen

@@ -7,19 +7,17 @@ a message makes a new one: fields that are not touched are copied as octets, wha
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Self
+from collections.abc import Iterable
+from typing import Self
 
 from voipgw._native import sip as native
 from voipgw.causes import reason_phrase
 from voipgw.errors import LocalProtocolError, ParseError
 from voipgw.sip.compose import entity_lines, field_lines, request_line, status_line
-from voipgw.sip.headers import CSeq, NameAddr, Via, is_token, split_list
-from voipgw.sip.uri import Uri
+from voipgw.sip.headers import CSeq, NameAddr, Via, decode, is_token, split_list, unread_address
+from voipgw.sip.uri import Uri, unread_uri
 
 _TAIL, _FIELDS, _METHOD = native.TAIL, native.FIELDS, native.METHOD
-_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _ID_OCTETS = tuple(bytes((i,)) for i in range(len(native.HEADERS)))
 _NUMBERS: dict[str, int] = {}
 for _i, _name in enumerate(native.HEADERS):
@@ -28,44 +26,74 @@ for _i, _name in enumerate(native.HEADERS):
             _NUMBERS |= {_form: _i, _form.lower(): _i}
 _BODY_FIELDS = ("Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Disposition")
 
+_new = object.__new__
+_FROM, _TO = native.SPAN_FROM, native.SPAN_TO
+_METHODS = native.METHODS
 _span, _line, _u16, _u32, _i32 = native.span, native.line, native.u16, native.u32, native.i32
 
 
-def _text(octets: bytes) -> str:
-    """Octets of a header field as text: UTF-8, or Latin-1 where they are not."""
-    if b"\r" in octets:
-        octets = _FOLD.sub(b" ", octets)
-    try:
-        return octets.decode()
-    except UnicodeDecodeError:
-        return octets.decode("latin-1")
+def fill(message: Message, raw: bytes, index: bytes, texts: list[str]) -> None:
+    """Give a new message its octets and what the scanner found in them."""
+    message._raw = raw
+    message._index = index
+    (
+        message._target,
+        message._call_id,
+        message._from_tag,
+        message._to_tag,
+        message._branch,
+        message._sent_by,
+        method,
+        _,
+    ) = texts
+    message._method = _METHODS[index[_METHOD]] or method
+    message._from = message._to = message._uri = message._vias = None
 
 
 class Message:
     """What requests and responses have in common."""
 
-    __slots__ = ("_from", "_index", "_raw", "_to", "_vias")
+    __slots__ = (
+        "_branch",
+        "_call_id",
+        "_from",
+        "_from_tag",
+        "_index",
+        "_method",
+        "_raw",
+        "_sent_by",
+        "_target",
+        "_to",
+        "_to_tag",
+        "_uri",
+        "_vias",
+    )
     _raw: bytes
     _index: bytes
-    _from: NameAddr
-    _to: NameAddr
-    _vias: tuple[Via, ...]
-
-    if not TYPE_CHECKING:
-
-        def __getattr__(self, name: str) -> object:
-            # Reached when a slot is empty: what is kept is found on first use.
-            read = _ON_FIRST_USE.get(name)
-            if read is None:
-                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-            value = read(self)
-            object.__setattr__(self, name, value)
-            return value
+    _target: str
+    _call_id: str
+    _from_tag: str
+    _to_tag: str
+    _branch: str
+    _sent_by: str
+    _method: str
+    _from: NameAddr | None
+    _to: NameAddr | None
+    _uri: Uri | None
+    _vias: tuple[Via, ...] | None
 
     @classmethod
     def _of(cls, raw: bytes) -> Self:
-        message = cls.__new__(cls)
-        message._raw = raw
+        """A message of our own."""
+        try:
+            return cls._indexed(raw, native.scan_own(raw))
+        except native.Fault as fault:
+            raise LocalProtocolError(f"our own message: {describe(fault)} (at octet {fault.at})") from None
+
+    @classmethod
+    def _indexed(cls, raw: bytes, scanned: native.Scanned) -> Self:
+        message: Self = _new(cls)
+        fill(message, raw, *scanned)
         return message
 
     def __bytes__(self) -> bytes:
@@ -110,11 +138,11 @@ class Message:
     def header(self, name: str) -> str | None:
         """The first value of that field, unfolded, or None; the name in any case, long or compact."""
         found = self._spans(name)
-        return _text(self._raw[found[0][1] : found[0][2]]) if found else None
+        return decode(self._raw[found[0][1] : found[0][2]]) if found else None
 
     def headers(self, name: str) -> tuple[str, ...]:
         """All values of that field in order; where the field is one that commas separate, each value by itself."""
-        values = [_text(self._raw[value:end]) for _, value, end, _ in self._spans(name)]
+        values = [decode(self._raw[value:end]) for _, value, end, _ in self._spans(name)]
         if _NUMBERS.get(name.lower(), 0) in native.LISTS:
             return tuple(part for value in values for part in split_list(value))
         return tuple(values)
@@ -126,43 +154,35 @@ class Message:
         found = []
         for at in range(_TAIL + count, _TAIL + 7 * count, 6):
             line, value, end, _ = _line(index, at)
-            found.append((raw[line:value].partition(b":")[0].strip().decode(), _text(raw[value:end])))
+            found.append((raw[line:value].partition(b":")[0].strip().decode(), decode(raw[value:end])))
         return found
 
     # What every message has.
 
-    def _hot(self, member: int) -> str:
-        at, end = _span(self._index, member)
-        return self._raw[at:end].decode()
-
     @property
     def call_id(self) -> str:
         """Call-ID (section 20.8)."""
-        at, end = _span(self._index, native.SPAN_CALL_ID)
-        return self._raw[at:end].decode()
+        return self._call_id
 
     @property
     def from_tag(self) -> str | None:
         """The tag of From, or None (RFC 2543 peers have none)."""
-        at, end = _span(self._index, native.SPAN_FROM_TAG)
-        return self._raw[at:end].decode() if at else None
+        return self._from_tag or None
 
     @property
     def to_tag(self) -> str | None:
         """The tag of To, or None."""
-        at, end = _span(self._index, native.SPAN_TO_TAG)
-        return self._raw[at:end].decode() if at else None
+        return self._to_tag or None
 
     @property
     def branch(self) -> str | None:
         """The branch of the top Via, or None."""
-        at, end = _span(self._index, native.SPAN_BRANCH)
-        return self._raw[at:end].decode() if at else None
+        return self._branch or None
 
     @property
     def sent_by(self) -> str:
-        """Host and port of the top Via as written, in lower case: with the branch, what a transaction is known by."""
-        return self._hot(native.SPAN_SENT_BY).lower()
+        """Host and port of the top Via in lower case without blanks: with the branch, what a transaction is known by."""
+        return self._sent_by
 
     @property
     def cseq_number(self) -> int:
@@ -173,7 +193,7 @@ class Message:
     @property
     def cseq_method(self) -> str:
         """The method of CSeq; in a request that of the request."""
-        return native.METHODS[self._index[_METHOD]] or self._hot(native.SPAN_METHOD)
+        return self._method
 
     @property
     def cseq(self) -> CSeq:
@@ -182,18 +202,41 @@ class Message:
 
     @property
     def from_(self) -> NameAddr:
-        """From (section 20.20)."""
-        return self._from
+        """From (section 20.20).
+
+        Raises:
+            ParseError: there is none (in a message of our own making).
+        """
+        value = self._from
+        if value is None:
+            at, end = _span(self._index, _FROM)
+            if not at:
+                raise ParseError("From is missing")
+            value = self._from = unread_address(self._raw[at:end], self._from_tag)
+        return value
 
     @property
     def to(self) -> NameAddr:
-        """To (section 20.39)."""
-        return self._to
+        """To (section 20.39).
+
+        Raises:
+            ParseError: there is none (in a message of our own making).
+        """
+        value = self._to
+        if value is None:
+            at, end = _span(self._index, _TO)
+            if not at:
+                raise ParseError("To is missing")
+            value = self._to = unread_address(self._raw[at:end], self._to_tag)
+        return value
 
     @property
     def vias(self) -> tuple[Via, ...]:
         """Every Via value, the top one first."""
-        return self._vias
+        vias = self._vias
+        if vias is None:
+            vias = self._vias = tuple([Via.parse(value) for value in self.headers("Via")])
+        return vias
 
     @property
     def via(self) -> Via:
@@ -202,9 +245,10 @@ class Message:
         Raises:
             ParseError: there is none (in a message of our own making).
         """
-        if not self._vias:
+        vias = self.vias
+        if not vias:
             raise ParseError("Via is missing")
-        return self._vias[0]
+        return vias[0]
 
     @property
     def contacts(self) -> tuple[NameAddr, ...]:
@@ -246,12 +290,6 @@ class Message:
         return self._raw[_u32(self._index, native.U32_BODY)[0] :]
 
     # Other messages from this one.
-
-    def _required(self, name: str) -> str:
-        value = self.header(name)
-        if value is None:
-            raise ParseError(f"{name} is missing")
-        return value
 
     def lines(self, *names: str) -> bytes:
         """The lines of these fields as they came, in order of the names, each with its CRLF."""
@@ -323,8 +361,7 @@ class Message:
 class Request(Message):
     """A request (section 7.1)."""
 
-    __slots__ = ("_uri",)
-    _uri: Uri
+    __slots__ = ()
 
     @classmethod
     def create(
@@ -347,18 +384,20 @@ class Request(Message):
     @property
     def method(self) -> str:
         """The method, case as it is."""
-        return native.METHODS[self._index[_METHOD]] or self._hot(native.SPAN_METHOD)
+        return self._method
 
     @property
     def uri_text(self) -> str:
         """The request URI as it stands in the request line."""
-        at, end = _span(self._index, native.SPAN_TARGET)
-        return self._raw[at:end].decode()
+        return self._target
 
     @property
     def uri(self) -> Uri:
         """The request URI."""
-        return self._uri
+        uri = self._uri
+        if uri is None:
+            uri = self._uri = unread_uri(self._target)
+        return uri
 
     def with_uri(self, uri: Uri | str) -> Request:
         """The request with another request URI.
@@ -435,7 +474,7 @@ class Response(Message):
     def reason(self) -> str:
         """The reason phrase, "" when there is none."""
         at, end = _span(self._index, native.SPAN_TARGET)
-        return _text(self._raw[at:end])
+        return decode(self._raw[at:end])
 
 
 def _to_line(request: Request, to_tag: str | None) -> bytes:
@@ -447,23 +486,7 @@ def _to_line(request: Request, to_tag: str | None) -> bytes:
     return b"%s;tag=%s\r\n" % (line.rstrip(), to_tag.encode())
 
 
-def _scan_own(message: Message) -> bytes:
-    try:
-        return native.scan(message._raw, True)
-    except native.Fault as fault:
-        raise LocalProtocolError(f"our own message: {describe(fault)}") from None
-
-
 def describe(fault: native.Fault) -> str:
     """A refusal of the scanner in words."""
     text, _ = native.FAULTS[fault.code]
     return text.format(field=native.HEADERS[fault.field] or "field")
-
-
-_ON_FIRST_USE: dict[str, Callable[[Message], object]] = {
-    "_index": _scan_own,
-    "_from": lambda message: NameAddr.parse(message._required("From")),
-    "_to": lambda message: NameAddr.parse(message._required("To")),
-    "_vias": lambda message: tuple(Via.parse(value) for value in message.headers("Via")),
-    "_uri": lambda message: Uri.parse(message._hot(native.SPAN_TARGET)),
-}

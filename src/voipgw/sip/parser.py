@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
 import attrs
@@ -10,10 +11,12 @@ from voipgw._native import sip as native
 from voipgw.errors import ParseError
 from voipgw.sip.compose import entity_lines, status_line
 from voipgw.sip.headers import is_token
-from voipgw.sip.message import Message, Request, Response, describe
+from voipgw.sip.message import Request, Response, describe, fill
 
 _CLASSES: tuple[type[Request], type[Response]] = (Request, Response)
 _new = object.__new__
+_KIND, _TRIMMED = native.KIND, native.TRIMMED
+scan = native.scan
 
 
 def parse(data: bytes) -> Request | Response:
@@ -28,15 +31,14 @@ def parse(data: bytes) -> Request | Response:
     if type(data) is not bytes:
         data = bytes(data)
     try:
-        index = native.scan(data)
+        index, texts = scan(data)
     except native.Fault as fault:
         raise _parse_error(data, fault) from None
-    if index[native.TRIMMED]:
+    if index[_TRIMMED]:
         start: int = native.u32(index, native.U32_START)[0]
         data = data[start : start + native.u32(index, native.U32_END)[0]]
-    message: Request | Response = _new(_CLASSES[index[0]])  # kind is the first octet
-    message._raw = data
-    message._index = index
+    message: Request | Response = _new(_CLASSES[index[_KIND]])
+    fill(message, data, index, texts)
     return message
 
 
@@ -55,8 +57,9 @@ def keep_alive(data: bytes) -> bool:
 def refusal(data: bytes, error: ParseError) -> Response | None:
     """The response to octets that ``parse`` refused, with the fields that can be read; None where none is due.
 
-    None is due to a response, to an ACK, and to what has no Via to send it to (RFC 4475 section 3.1.2, 3.3.1). The
-    response goes back the way the octets came.
+    None is due to a response, to an ACK, and to what has no Via (RFC 4475 sections 3.1.2 and 3.3.1). It goes back the
+    way the octets came. The To tag is made from the octets, so that a retransmission gets the same answer; fields that
+    were malformed are repeated as they came, so that those of the answer may not be readable either.
     """
     data = data.lstrip(b"\r\n")
     method, space, _ = data[:200].partition(b" ")
@@ -71,9 +74,14 @@ def refusal(data: bytes, error: ParseError) -> Response | None:
             wanted[number].append(name.strip(b" \t") + b": " + value.strip(b" \t") + b"\r\n")
     if not wanted[native.VIA]:
         return None
+    to = wanted[native.TO][:1]
+    if to and b";tag" not in to[0].replace(b" ", b"").lower():
+        to = [to[0].rstrip() + b";tag=%08x\r\n" % zlib.crc32(data)]
+    wanted[native.TO] = to
     lines = b"".join([line for i, found in wanted.items() for line in (found if i == native.VIA else found[:1])])
     phrase = str(error).partition(" (at octet")[0]
-    return Response._of(b"".join((status_line(error.status, phrase), lines, entity_lines(b"", None))))
+    raw = b"".join((status_line(error.status, phrase), lines, entity_lines(b"", None)))
+    return Response._indexed(raw, native.scan_own(raw, checked=False))
 
 
 @attrs.frozen
@@ -138,6 +146,3 @@ def _media_type(value: str) -> str:
 def _acceptable(accept: Iterable[str], types: frozenset[str]) -> bool:
     ranges = {_media_type(value) for value in accept}
     return "*/*" in ranges or any(name in ranges or name.partition("/")[0] + "/*" in ranges for name in types)
-
-
-__all__ = ["Capabilities", "Message", "Rejection", "check", "keep_alive", "parse", "refusal"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -72,6 +74,17 @@ class Uri:
     password: str | None = None
     opaque: str = ""  #: what follows the scheme of a URI that is neither sip, sips nor tel
     _text: str | None = attrs.field(default=None, init=False, eq=False, repr=False)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> object:
+            # Reached when a slot is empty: an unread URI is read when its first part is asked for.
+            if name not in _PARTS:
+                raise AttributeError(f"Uri has no attribute {name!r}")
+            read = type(self).parse(self._text)
+            for part in _PARTS:
+                object.__setattr__(self, part, getattr(read, part))
+            return getattr(read, name)
 
     @classmethod
     def parse(cls, text: str) -> Uri:
@@ -189,6 +202,18 @@ class Uri:
         if (mine.keys() ^ theirs.keys()) & _NEVER_ALONE:
             return False
         return _folded_headers(self) == _folded_headers(other)
+
+
+_PARTS = tuple(field.name for field in attrs.fields(Uri) if field.init)
+_new = object.__new__
+_set_text: Callable[[Uri, str], None] = vars(Uri)["_text"].__set__
+
+
+def unread_uri(text: str) -> Uri:
+    """A URI whose text has been found well formed already; it is taken apart when a part is asked for."""
+    uri: Uri = _new(Uri)
+    _set_text(uri, text)
+    return uri
 
 
 def _split_header(part: str) -> tuple[str, str]:
