@@ -66,7 +66,7 @@ class SipMedia:
         self.direction = Direction.SENDRECV  #: what we want, seen from us
         self._ours: sdp.SessionDescription | None = None  # the last description that we sent
         self._offer: sdp.SessionDescription | None = None  # the peer's, which waits for our answer
-        self._taken: tuple[bytes, Media] = (b"", Media())  # the last answer, read
+        self._taken: tuple[bytes, Media] | None = None  # the last answer, and what it says
 
     @property
     def receiving(self) -> bool:
@@ -146,7 +146,7 @@ class SipMedia:
         """
         if self._ours is None:
             raise LocalProtocolError("an answer without our offer")
-        if body == self._taken[0]:
+        if self._taken is not None and body == self._taken[0]:
             return self._taken[1]
         answer = sdp.parse(body)
         self._start(negotiate(self._ours, answer, Side.OFFERER))
@@ -156,7 +156,7 @@ class SipMedia:
 
     def reoffer(self) -> bytes:
         """The offer of a re-INVITE: the codec in use first, in the direction that is wanted now."""
-        self._taken = (b"", self._taken[1])
+        self._taken = None
         kept = self.codec
         if kept is None:
             return self.offer()

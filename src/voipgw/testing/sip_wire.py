@@ -1,4 +1,4 @@
-"""Two SIP transaction users joined by a wire in virtual time, with loss, delay and reordering by seed.
+"""SIP transaction users joined by a wire in virtual time, with loss, delay and reordering by seed.
 
 A model of the transaction layer that is as small as it can be and still right: requests are repeated until they are
 answered, refusals until they are acknowledged, what comes twice is answered twice and delivered once. It exists so that
@@ -76,8 +76,9 @@ class Wire:
                     node.fire()
 
     def carry(self, sender: Node, message: Message) -> None:
-        """Take a message from ``sender`` to the other node."""
-        to = next(node for node in self.nodes if node is not sender)
+        """Take a message from ``sender`` to the node that its request URI or top Via names: ``a.example`` is node ``a``."""
+        host = message.uri.host if isinstance(message, Request) else message.via.host
+        to = next(node for node in self.nodes if node.name == host.partition(".")[0])
         line = (
             f"{message.method} {message.cseq_number}"
             if isinstance(message, Request)
@@ -114,6 +115,7 @@ class Node:
     def __init__(self, wire: Wire, name: str, accept: Accept | None) -> None:
         self.wire, self.name, self._accept = wire, name, accept
         self.events: list[object] = []  #: effects that are not for the wire, in order
+        self.on_event: Callable[[TransactionUser, object], None] | None = None  #: who is given them as they come
         self.dialogs: dict[DialogKey, TransactionUser] = {}
         self.users: list[TransactionUser] = []
         self._clients: dict[tuple[str, str], _Client] = {}
@@ -153,6 +155,8 @@ class Node:
                 self.dialogs.pop(effect.key, None)
             else:
                 self.events.append(effect)
+                if self.on_event is not None:
+                    self.on_event(user, effect)
 
     def arrived(self, sender: Node, octets: bytes) -> None:
         """A message came."""
@@ -218,7 +222,7 @@ class Node:
             client.provisional = True
             if client.cancel:
                 self._send_cancel(client)
-            if first and response.status > 100:
+            if first:
                 self.perform(client.user, client.user.receive_response(response, self.wire.now))
             return
         client.final = True

@@ -363,7 +363,7 @@ def forked(pair: Pair, status: int, tag: str, body: bytes = b"") -> Response:
     invite = pair.invites[0] if hasattr(pair, "invites") else None
     assert invite is not None
     return Response.answer(
-        invite, status, to_tag=tag, fields=[("Contact", f"<sip:{tag}@c.example>")], body=body,
+        invite, status, to_tag=tag, fields=[("Contact", f"<sip:{tag}@b.example>")], body=body,
         content_type="application/sdp" if body else None,
     )  # fmt: skip
 
