@@ -34,7 +34,8 @@ def answer(theirs: Format, ours: Format) -> str:
         return f"{narrowed}=no" if "no" in both else ours.fmtp
     if name == "ilbc":  # 20 ms frames only when both want them (RFC 3952 section 5)
         both = (theirs.parameters.get("mode", "30"), ours.parameters.get("mode", "30"))
-        return "mode=20" if both == ("20", "20") else "mode=30"
+        if "20" in both:
+            return "mode=20" if both == ("20", "20") else "mode=30"
     if name in _DECISIVE and not ours.fmtp:
         return theirs.fmtp
     return ours.fmtp
