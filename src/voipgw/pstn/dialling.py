@@ -10,7 +10,7 @@ class DigitMatch(enum.Enum):
     """What a numbering plan says of the digits so far."""
 
     COMPLETE = "complete"  #: a number, and no further digit can make another one of it
-    COMPLETE_MAY_GROW = "complete, may grow"  #: a number, and also the beginning of a longer one
+    COMPLETE_MAY_GROW = "complete-may-grow"  #: a number, and also the beginning of a longer one
     INCOMPLETE = "incomplete"  #: the beginning of a number
     IMPOSSIBLE = "impossible"  #: no number begins like this
 
