@@ -89,3 +89,7 @@ class ConfigurationError(VoipGwError):
 
     sip_status: ClassVar[int] = 500
     q850_cause: ClassVar[Cause] = Cause.TEMPORARY_FAILURE
+
+
+class ExpectationFailed(VoipGwError):
+    """Something that a script or a test waited for did not come; the message says what came instead."""

@@ -70,7 +70,7 @@ class SocketAudio:
 
     def take(self) -> list[bytes]:
         """Every frame that the engine has written."""
-        frames = []
+        frames: list[bytes] = []
         while True:
             try:
                 frame = self._card.recv(4096)

@@ -146,7 +146,9 @@ class Ear:
         self._bursts: deque[_Burst] = deque(maxlen=16)
         self._run: tuple[int, int] = (_SILENT, 0)  # label and steps of what lasts now
         self._odd_steps = 0  # in a row, that no band explains
-        self._voiced: deque[bool] = deque(maxlen=25)  # the last half second: too long unexplained for the edge of a burst
+        self._voiced: deque[bool] = deque(
+            maxlen=25
+        )  # the last half second: too long unexplained for the edge of a burst
 
     def restart(self) -> None:
         """The handset was lifted: what was heard before has nothing to do with what comes."""
@@ -276,7 +278,5 @@ class Ear:
         burst = self._bursts[-1]
         if burst.on_s < 0.8:
             return None
-        matching = [
-            tone for tone in self._owners[burst.label] if any(_near(burst.on_s, on) for on, _ in tone.beats)
-        ]
+        matching = [tone for tone in self._owners[burst.label] if any(_near(burst.on_s, on) for on, _ in tone.beats)]
         return matching[0].name if len(matching) == 1 else None

@@ -7,6 +7,7 @@ port, as moving contacts and as sound; nothing is handed over as a digit, a numb
 from __future__ import annotations
 
 import asyncio
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable
@@ -137,7 +138,9 @@ class SimTelephone:
             self._move(False, self._now())
             for played in self._playing:
                 if not played.done.done():
-                    played.done.set_exception(LocalProtocolError(f"telephone {self.number} was hung up while it played"))
+                    played.done.set_exception(
+                        LocalProtocolError(f"telephone {self.number} was hung up while it played")
+                    )
                     played.done.exception()  # nobody need be waiting
             self._playing.clear()
 
@@ -156,7 +159,9 @@ class SimTelephone:
         self._dialled = True
         await self.play(dsp.dtmf(digits, on_ms=on_ms, off_ms=off_ms, level_dbm0=level_dbm0))
 
-    async def pulse(self, digits: str, *, rate: float = 10.0, break_share: float = 0.61, pause_ms: float = 700.0) -> None:
+    async def pulse(
+        self, digits: str, *, rate: float = 10.0, break_share: float = 0.61, pause_ms: float = 700.0
+    ) -> None:
         """Turn the dial: each digit opens the loop that many times (0: ten) at ``rate`` pulses a second.
 
         Raises:
@@ -247,7 +252,7 @@ class SimTelephone:
         """
         heard = await self._wait(lambda: bool(self.caller_ids), within)
         for shown in self.caller_ids:
-            if shown.number == number:
+            if _digits(shown.number) == _digits(number):
                 return shown
         got = ", ".join(repr(shown.number) for shown in self.caller_ids) if heard else "none"
         raise ExpectationFailed(
@@ -266,7 +271,7 @@ class SimTelephone:
     def cadence(self) -> tuple[float, ...]:
         """Seconds of bell, pause, bell, ... so far; only what has ended."""
         moments = [moment for ring in self.rings for moment in (ring.start, ring.end) if moment is not None]
-        return tuple(later - earlier for earlier, later in zip(moments, moments[1:], strict=False))
+        return tuple(later - earlier for earlier, later in itertools.pairwise(moments))
 
     # -- what the port does to it
 
@@ -427,3 +432,8 @@ class SimTelephone:
 
     def _now(self) -> float:
         return self._loop.time() if self._loop is not None else 0.0
+
+
+def _digits(number: str) -> str:
+    """A number without the international prefix, which each way of sending it writes in its own way or leaves out."""
+    return number[2:] if number.startswith("00") else number.removeprefix("+")
