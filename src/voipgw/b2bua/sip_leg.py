@@ -232,11 +232,11 @@ class SipLeg:
         return session.hang_up(now, (reason,))
 
     def receive_media(self, event: MediaEvent, now: float) -> list[Effect]:
-        """A digit that was heard, or that the peer's media has stopped."""
+        """A digit that was heard and that the bridge has not passed on by itself, or that the peer's media has stopped."""
         if self._over:
             return []
         if isinstance(event, DigitHeard):
-            return [Digit(event.symbol, event.duration_ms)]
+            return [] if event.passed_on else [Digit(event.symbol, event.duration_ms)]
         if isinstance(event, MediaStopped) and self._answered and self._media is not None and self._media.receiving:
             text = f"no media for {event.silent_s:.0f} s"
             return self._fail(Released(Cause.RECOVERY_ON_TIMER_EXPIRY, None, text), now)
@@ -447,7 +447,8 @@ class SipLeg:
     def _open_media(self, settings: SipMediaSettings) -> SipMedia:
         if self._plane is None:
             raise LocalProtocolError("a leg that anchors media needs a media plane")
-        self._media = SipMedia(settings, self._plane, self._entropy)
+        events = settings.events and self._settings.dtmf_out is DtmfOut.RFC4733
+        self._media = SipMedia(settings, self._plane, self._entropy, events=events)
         return self._media
 
     def _answer_for(self, other: Media) -> bytes:

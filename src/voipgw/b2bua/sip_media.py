@@ -47,6 +47,7 @@ class SipMedia:
 
     __slots__ = (
         "_entropy",
+        "_events",
         "_offer",
         "_ours",
         "_plane",
@@ -57,8 +58,9 @@ class SipMedia:
         "stream",
     )
 
-    def __init__(self, settings: SipMediaSettings, plane: MediaPlane, entropy: Entropy) -> None:
+    def __init__(self, settings: SipMediaSettings, plane: MediaPlane, entropy: Entropy, *, events: bool = True) -> None:
         self._settings = settings
+        self._events = events
         self._plane = plane
         self._entropy = entropy
         self.stream: RtpStream | None = None  #: stays after ``close``, for its statistics
@@ -175,7 +177,7 @@ class SipMedia:
             address=self._settings.advertised_host or address,
             port=port,
             formats=tuple([sdp.Format(c.name, c.clock_rate_hz, c.channels, c.payload_type, c.fmtp) for c in codecs]),
-            events=DIGITS if self._settings.events else "",
+            events=DIGITS if self._events else "",
             direction=_to_sdp(self.direction),
             ptime_ms=self._settings.ptime_ms,
         )

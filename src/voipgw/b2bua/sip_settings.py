@@ -25,7 +25,7 @@ class DtmfOut(enum.Enum):
     """How digits are sent to the peer."""
 
     RFC4733 = "rfc4733"  #: as telephone-event, as sound where the peer does not know that
-    INFO = "info"  #: as INFO with application/dtmf-relay
+    INFO = "info"  #: as INFO with application/dtmf-relay; telephone-event is not offered
     INBAND = "inband"  #: as sound; telephone-event is not offered
 
 

@@ -124,8 +124,8 @@ class Clients:
         else:
             self._resolver.resolve(destination, port, lambda found: self._send_ack(request, found, flow))
 
-    def cancel(self, request: Request, now: float) -> None:
-        """Cancel an INVITE; nothing happens after its final response."""
+    def cancel(self, request: Request, now: float, fields: tuple[tuple[str, str], ...] = ()) -> None:
+        """Cancel an INVITE, with ``fields`` in the CANCEL; nothing happens after its final response."""
         transaction = self._invites.get(id(request))
         if transaction is None:
             return
@@ -134,6 +134,7 @@ class Clients:
             self._fail(transaction, TransportError("cancelled before it was sent"), now)
             return
         assert isinstance(transaction.machine, InviteClient)
+        transaction.cancel_fields = fields
         self._run(transaction, transaction.machine.cancel(now), now)
 
     # From the network.
@@ -258,6 +259,8 @@ class Clients:
     def _send_cancel(self, transaction: ClientTransaction, cancel: Request, now: float) -> None:
         path = transaction.path
         assert path is not None
+        if transaction.cancel_fields:
+            cancel = cancel.with_fields(append=transaction.cancel_fields)
         own = ClientTransaction(cancel, None, transaction.destination)
         own.path = path
         own.key = (transaction.key[0], "CANCEL")

@@ -294,7 +294,7 @@ class Endpoint:
 
     def _do_cancel(self, user: TransactionUser | None, effect: Effect, now: float) -> None:
         assert isinstance(effect, CancelRequest)
-        self._clients.cancel(effect.request, now)
+        self._clients.cancel(effect.request, now, effect.fields)
 
     def _do_open_dialog(self, user: TransactionUser | None, effect: Effect, now: float) -> None:
         assert isinstance(effect, OpenDialog)

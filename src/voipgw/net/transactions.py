@@ -18,7 +18,8 @@ class ClientTransaction:
     """A request that was sent, or is about to be once its destination is known."""
 
     __slots__ = (
-        "cancelled", "destination", "flow", "key", "left", "machine", "path", "request", "scheduled", "sent", "user",
+        "cancel_fields", "cancelled", "destination", "flow", "key", "left", "machine", "path", "request", "scheduled",
+        "sent", "user",
     )  # fmt: skip
 
     def __init__(self, request: Request, user: TransactionUser | None, destination: Destination) -> None:
@@ -32,6 +33,7 @@ class ClientTransaction:
         self.left: list[Target] = []  #: what to try when this way fails
         self.sent: Request | None = None  #: with our Via; None after a final response
         self.cancelled = False
+        self.cancel_fields: tuple[tuple[str, str], ...] = ()  #: what its CANCEL carries besides
         self.scheduled = math.inf
 
     def next_deadline(self) -> float:

@@ -137,6 +137,7 @@ class CancelRequest:
     """
 
     request: Request
+    fields: tuple[tuple[str, str], ...] = ()  #: to be added to the CANCEL, such as Reason (RFC 3326)
 
 
 @attrs.frozen

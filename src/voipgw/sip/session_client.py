@@ -98,7 +98,7 @@ class ClientSession(Session):
             self._end_at = (
                 now + 130 * self.settings.t1_s
             )  # timer B, or 64*T1 after a CANCEL that was held back till then
-            return [CancelRequest(self._invite_out)]
+            return [CancelRequest(self._invite_out, self._bye_fields)]
         if self.state is State.CONFIRMED and self._invite_out is not None and not self._acked_seq:
             invite, self._invite_out = self._invite_out, None  # a late offer that nobody answered
             return [self._acknowledge(invite), *super().hang_up(now, fields)]

@@ -100,6 +100,7 @@ class _Client:
     def __init__(self, request: Request, sent: Request, user: TransactionUser) -> None:
         self.request, self.sent, self.user = request, sent, user
         self.provisional = self.final = self.cancel = False
+        self.cancel_fields: tuple[tuple[str, str], ...] = ()
 
 
 class _Server:
@@ -148,7 +149,7 @@ class Node:
             elif isinstance(effect, Respond):
                 self._respond(effect)
             elif isinstance(effect, CancelRequest):
-                self._cancel(effect.request)
+                self._cancel(effect)
             elif isinstance(effect, OpenDialog):
                 self.dialogs[effect.key] = effect.user
             elif isinstance(effect, CloseDialog):
@@ -194,10 +195,11 @@ class Node:
         moment = min(self.wire.now + interval_s, until)
         self.wire.at(moment, lambda: self._repeat(client, following, until))
 
-    def _cancel(self, request: Request) -> None:
-        client = next((one for one in self._clients.values() if one.request is request), None)
+    def _cancel(self, effect: CancelRequest) -> None:
+        client = next((one for one in self._clients.values() if one.request is effect.request), None)
         if client is None or client.final:
             return
+        client.cancel_fields = effect.fields
         client.cancel = True
         if client.provisional:
             self._send_cancel(client)
@@ -206,7 +208,9 @@ class Node:
         client.cancel = False
         sent = client.sent
         fields = [(name, sent.header(name) or "") for name in ("Via", "Max-Forwards", "From", "To", "Call-ID")]
-        cancel = Request.create("CANCEL", sent.uri_text, [*fields, ("CSeq", f"{sent.cseq_number} CANCEL")])
+        cancel = Request.create(
+            "CANCEL", sent.uri_text, [*fields, ("CSeq", f"{sent.cseq_number} CANCEL"), *client.cancel_fields]
+        )
         self._repeat(
             self._clients.setdefault((sent.branch or "", "CANCEL"), _Client(cancel, cancel, client.user)),
             _T1,

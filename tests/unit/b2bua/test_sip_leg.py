@@ -656,6 +656,8 @@ def test_digits_both_ways() -> None:
     inward.answered()
     heard = DigitHeard(inward.stream, "5", 80, False)
     assert inward.leg.receive_media(heard, inward.wire.now) == [Digit("5", 80)]
+    relayed = DigitHeard(inward.stream, "5", 80, False, passed_on=True)
+    assert inward.leg.receive_media(relayed, inward.wire.now) == []
     assert inward.leg.digit(Digit("7"), inward.wire.now) == [] and inward.stream.digits == ["7"]
     for body, event in ((b"Signal=#\r\nDuration=250\r\n", Digit("#", 250)), (b"Signal=16\r\n", HookFlash())):
         inward.caller.do(inward.client.info("application/dtmf-relay", body, inward.wire.now))
@@ -695,7 +697,7 @@ class Routes:
     def __init__(self, route: Route) -> None:
         self.routes = [route]
 
-    def next_after(self, route: Route, released: Released) -> Route | None:
+    def next_after(self, route: Route, released: Released, *, rang: bool = False) -> Route | None:
         return None
 
 

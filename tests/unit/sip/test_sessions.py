@@ -803,3 +803,17 @@ def test_no_schedule_of_loss_and_reordering_leaves_a_call_stuck(seed: int) -> No
     assert pair.a_node.dialogs == {} and pair.b_node.dialogs == {}
     for node in (pair.a_node, pair.b_node):
         assert len(node.told(SessionEnded)) <= 1 and len(node.told(Established)) <= 1
+
+
+def test_a_cancel_says_why() -> None:
+    pair = Pair()
+    seen: list[Message] = []
+    pair.wire.drop = lambda sender, message: seen.append(message) is not None
+    pair.invite()
+    pair.run(0.1)
+    pair.b.do(pair.server.progress(180, pair.now))
+    pair.run(0.1)
+    pair.a.do(pair.client.hang_up(pair.now, [("Reason", "Q.850;cause=19")]))
+    pair.run(0.2)
+    (cancel,) = (one for one in seen if isinstance(one, Request) and one.method == "CANCEL")
+    assert cancel.header("Reason") == "Q.850;cause=19"
