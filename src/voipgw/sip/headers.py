@@ -28,6 +28,7 @@ _CSEQ = re.compile(rf"([0-9]+)[ \t]+([{_CHARS}]+)")
 _AUTH_PARAM = re.compile(rf"[ \t,]*([{_CHARS}]+)[ \t]*=[ \t]*({_QUOTED}|[^ \t,\"]+)[ \t]*(?=,|$)")
 _NEXT_IN_LIST = re.compile(rf"(?:{_QUOTED}|<[^>]*>|[^\",<])*")
 _TOKEN = re.compile(rf"[{_CHARS}]+").fullmatch
+_TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*[ \t]*").fullmatch  # RFC 7235: what Bearer and its like carry
 _SCHEME = re.compile(rf"[ \t]*([{_CHARS}]+)(?:[ \t]+|$)")
 _ESCAPED = re.compile(r"\\(.)", re.S)
 _FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
@@ -306,6 +307,8 @@ class Auth:
             raise ParseError(f"malformed challenge or credentials {text[:80]!r}")
         found: list[tuple[str, str]] = []
         at = scheme.end()
+        if _TOKEN68(text, at):
+            return cls(scheme[1], (("", text[at:].strip(" \t")),))
         while text[at:].strip(" \t,"):
             match = _AUTH_PARAM.match(text, at)
             if match is None:
