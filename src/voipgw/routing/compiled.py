@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
-
-import attrs
 
 from voipgw.call.model import CallRequest, Party, Refusal, Route, Source, SourceKind, Target, TargetKind
 from voipgw.causes import Cause
@@ -16,9 +14,10 @@ from voipgw.routing import digit_map, validate
 from voipgw.routing import pattern as patterns
 from voipgw.routing.branches import Branch
 from voipgw.routing.decision import NOTHING_DOWN, Decision, PlanState, Skipped
+from voipgw.routing.index import Attempt, CompiledRule, RuleIndex, is_stranger
 from voipgw.routing.numbers import Number, Numbering, NumberKind, class_patterns
 from voipgw.routing.pattern import Pattern
-from voipgw.routing.predicates import CallView, Network, within
+from voipgw.routing.predicates import CallView, within
 from voipgw.routing.targets import Dial, First, Reject, ToLine
 from voipgw.routing.transforms import AsE164, Chain, Transform
 
@@ -28,45 +27,6 @@ if TYPE_CHECKING:
 MOST_DIALS = 8  #: rules that dial another number, one after the other
 
 
-@attrs.frozen
-class Attempt:
-    """One attempt of a rule, with everything that does not depend on the call."""
-
-    target: Target
-    called: Transform | None  #: None leaves the number as it is
-    calling: Transform | None
-    ring_timeout_s: float
-    response_timeout_s: float
-    codecs: tuple[str, ...]
-    headers: tuple[tuple[str, str], ...]
-
-
-@attrs.frozen(eq=False)
-class CompiledRule:
-    """A rule, its branches and what it leads to."""
-
-    rule: Rule
-    branches: tuple[Branch, ...]
-    attempts: tuple[Attempt, ...] = ()
-    refusal: Refusal | None = None
-    dial: Number | None = None
-
-
-class _Group:
-    """The branches of one source, by the literal beginning of the called number."""
-
-    __slots__ = ("lengths", "table")
-
-    def __init__(self, branches: Iterable[Branch], priorities: Mapping[int, int]) -> None:
-        table: dict[str, list[Branch]] = {}
-        for branch in branches:
-            table.setdefault(branch.literal if branch.named else "", []).append(branch)
-        for bucket in table.values():
-            bucket.sort(key=lambda found: (found.rank, priorities[found.index], -found.index), reverse=True)
-        self.table = {literal: tuple(bucket) for literal, bucket in table.items()}
-        self.lengths = tuple(sorted({len(literal) for literal in table}, reverse=True))
-
-
 class CompiledPlan:
     """A snapshot of a plan: checked, frozen, and fast. Made by ``Plan.compile``.
 
@@ -74,6 +34,7 @@ class CompiledPlan:
         trunks: by name.
         lines: by number, as text.
         rules: in the order written.
+        forbids: likewise.
         country: the plan's country, "" when it has none.
         fingerprint: 12 hexadecimal digits that differ between plans that differ.
     """
@@ -86,8 +47,8 @@ class CompiledPlan:
         extensions = [line.extension for line in plan.lines if line.extension]
         self.numbering: Numbering = plan.numbering.extended(extensions)
         self._numberings = {trunk.name: trunk.numbering.extended(extensions) for trunk in plan.trunks}
-        self.classes = self._classes(plan, extensions)
-        branches = validate.require_sound(plan, self.classes, self.numbering)
+        self.classes = number_classes(plan)
+        branches, forbidden = validate.require_sound(plan, self.classes, self.numbering)
         self.rules = tuple(
             self._compiled_rule(rule, tuple(found)) for rule, found in zip(plan.rules, branches, strict=True)
         )
@@ -96,26 +57,21 @@ class CompiledPlan:
             for line in plan.lines
             if line.did
         }
-        self._index()
+        self.forbids = tuple(
+            CompiledRule(rule, tuple(found), refusal=_refusal(rule))
+            for rule, found in zip(plan.forbids, forbidden, strict=True)
+        )
+        self._index = RuleIndex(self.rules)
+        self._forbidden = RuleIndex(self.forbids) if self.forbids else None
         written = "\n".join(map(repr, (plan.country, plan.area, plan.trust, plan.emergency, *plan.trunks, *plan.lines)))
-        rules = "\n".join(map(repr, plan.rules))
+        rules = "\n".join(map(repr, (*plan.rules, *plan.forbids)))
         self.fingerprint = hashlib.sha256(f"{written}\n{rules}".encode()).hexdigest()[:12]
         self._digit_maps: dict[tuple[str, str], digit_map.DigitMap] = {}
-
-    def _classes(self, plan: Plan, extensions: list[str]) -> dict[str, tuple[Pattern, ...]]:
-        names = ["toll_free", "premium", "mobile", *(["national", "international"] if plan.country else [])]
-        emergency = {
-            number for numbering in (self.numbering, *self._numberings.values()) for number in numbering.emergency
-        }
-        return {name: class_patterns(name, plan.country) for name in names} | {
-            "emergency": tuple(map(patterns.exact, sorted(emergency))),
-            "extension": tuple(map(patterns.exact, extensions)),
-        }
 
     def _compiled_rule(self, rule: Rule, branches: tuple[Branch, ...]) -> CompiledRule:
         to = rule.to
         if isinstance(to, Reject):
-            return CompiledRule(rule, branches, refusal=Refusal(to.cause, rule.name, to.status))
+            return CompiledRule(rule, branches, refusal=_refusal(rule))
         if isinstance(to, Dial):
             return CompiledRule(rule, branches, dial=self.numbering.normalise(to.number))
         return CompiledRule(rule, branches, tuple(self._attempt(rule, each) for each in _attempts(to)))
@@ -134,78 +90,6 @@ class CompiledPlan:
             _chain(rule.calling, calling or trunk.calling), rule.ring_timeout_s or trunk.ring_timeout_s,
             trunk.response_timeout_s, rule.codecs or trunk.codecs, trunk.headers + rule.headers,
         )  # fmt: skip
-
-    def _index(self) -> None:
-        priorities = {index: compiled.rule.priority or 0 for index, compiled in enumerate(self.rules)}
-        named: dict[tuple[str, str], list[Branch]] = {}
-        kinds: dict[str, list[Branch]] = {}
-        networks: dict[Network, list[Branch]] = {}
-        anywhere: list[Branch] = []
-        for branch in (branch for compiled in self.rules for branch in compiled.branches):
-            source = branch.source
-            if source is None:
-                anywhere.append(branch)
-            elif source.network is not None:
-                networks.setdefault(source.network, []).append(branch)
-            elif source.name is None:
-                kinds.setdefault(source.kind.value, []).append(branch)
-            else:
-                named.setdefault((source.kind.value, source.name), []).append(branch)
-        self._named = {key: _Group(found, priorities) for key, found in named.items()}
-        self._kinds = {key: _Group(found, priorities) for key, found in kinds.items()}
-        self._anywhere = _Group(anywhere, priorities)
-        order = sorted(networks, key=lambda network: network.max_prefixlen - network.prefixlen)
-        self._networks = tuple((network, _Group(networks[network], priorities)) for network in order)
-
-    def _groups(self, source: Source) -> list[_Group]:
-        kind = source.kind.value
-        found = []
-        group = self._named.get((kind, source.name))
-        if group is not None:
-            found.append(group)
-        if self._networks:
-            address = source.address or source.name
-            found += [group for network, group in self._networks if within(address, network)]
-        group = self._kinds.get(kind)
-        if group is not None:
-            found.append(group)
-        found.append(self._anywhere)
-        return found
-
-    def _match(self, view: CallView) -> Branch | None:
-        number = view.called
-        groups = self._groups(view.source)
-        stranger = is_stranger(view.source)
-        if number.kind is NumberKind.EMERGENCY:
-            return self._find(groups, view, True, stranger, True) or self._find(groups, view, False, stranger, True)
-        return self._find(groups, view, number.kind is NumberKind.UNKNOWN, stranger, False)
-
-    def _find(
-        self, groups: list[_Group], view: CallView, named: bool, stranger: bool, emergency: bool
-    ) -> Branch | None:
-        text = view.called.text
-        size = len(text)
-        for group in groups:
-            table = group.table
-            for length in group.lengths:
-                if length > size:
-                    continue
-                for branch in table.get(text[:length], ()):
-                    if branch.regex is not None and branch.regex.fullmatch(text) is None:
-                        continue
-                    if named and not branch.named:
-                        continue
-                    for atom, wanted in branch.conditions:
-                        if atom.test(view) is not wanted:
-                            break
-                    else:
-                        compiled = self.rules[branch.index]
-                        if stranger and not compiled.rule.strangers:
-                            continue
-                        if emergency and compiled.refusal is not None:
-                            continue
-                        return branch
-        return None
 
     def numbering_of(self, source: Source) -> Numbering:
         """How numbers from ``source`` are read."""
@@ -232,26 +116,27 @@ class CompiledPlan:
             refusal = Refusal(Cause.EXCHANGE_ROUTING_ERROR, "Max-Forwards is used up", 483)
             return Decision(self, request, at, state, called, calling, (), (), refusal)
         view = CallView(request.source, called, calling, request.headers, at, self.classes)
+        rules, routes, refused = self._follow(request, view, state)
+        return Decision(self, request, at, state, called, calling, rules, routes, refused)
+
+    def _follow(
+        self, request: CallRequest, view: CallView, state: PlanState
+    ) -> tuple[tuple[CompiledRule, ...], tuple[Route, ...], Refusal | None]:
+        """The rules that a call goes through, and what comes of it."""
         followed: tuple[CompiledRule, ...] = ()
-        while True:
-            branch = self._match(view)
-            if branch is None:
-                routes: tuple[Route, ...] = ()
-                refusal_: Refusal | None = self._no_rule(view)
-                break
-            compiled = self.rules[branch.index]
+        while len(followed) <= MOST_DIALS:
+            if self._forbidden is not None and view.called.kind is not NumberKind.EMERGENCY:
+                forbidden = self._forbidden.match_any(view)
+                if forbidden is not None:
+                    return (*followed, forbidden), (), forbidden.refusal
+            compiled = self._index.match(view)
+            if compiled is None:
+                return followed, (), self._no_rule(view)
             followed = (*followed, compiled)
             if compiled.dial is None:
-                routes, refusal_ = self._routes(request, view, compiled, state)
-                break
+                return (followed, *self._routes(request, view, compiled, state))
             view.called = compiled.dial
-            if len(followed) > MOST_DIALS:
-                routes, refusal_ = (
-                    (),
-                    Refusal(Cause.EXCHANGE_ROUTING_ERROR, f"{compiled.rule.name}: goes in circles", 482),
-                )
-                break
-        return Decision(self, request, at, state, called, calling, followed, routes, refusal_)
+        return followed, (), Refusal(Cause.EXCHANGE_ROUTING_ERROR, f"{followed[-1].rule.name}: dials without end", 482)
 
     def _no_rule(self, view: CallView) -> Refusal:
         if is_stranger(view.source):
@@ -333,9 +218,20 @@ class CompiledPlan:
         return self._digit_maps[key]
 
 
-def is_stranger(source: Source) -> bool:
-    """Whether nothing is known of a source but its address."""
-    return source.kind is SourceKind.ADDRESS and not source.trusted
+def number_classes(plan: Plan) -> dict[str, tuple[Pattern, ...]]:
+    """The called numbers of each class in a plan, as patterns; ``national`` and ``international`` need its country."""
+    names = ["toll_free", "premium", "mobile", *(["national", "international"] if plan.country else [])]
+    readings = (plan.numbering, *(trunk.numbering for trunk in plan.trunks))
+    emergency = {number for reading in readings for number in reading.emergency}
+    return {name: class_patterns(name, plan.country) for name in names} | {
+        "emergency": tuple(map(patterns.exact, sorted(emergency))),
+        "extension": tuple(patterns.exact(line.extension) for line in plan.lines if line.extension),
+    }
+
+
+def _refusal(rule: Rule) -> Refusal:
+    assert isinstance(rule.to, Reject)
+    return Refusal(rule.to.cause, rule.name, rule.to.status)
 
 
 def usable(

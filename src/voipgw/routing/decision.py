@@ -11,10 +11,12 @@ import attrs
 from voipgw.call.events import Released
 from voipgw.call.model import CallRequest, Refusal, Route, TargetKind
 from voipgw.routing.failover import Action, CauseClass, action_for
+from voipgw.routing.index import CompiledRule
 from voipgw.routing.numbers import Number
 
 if TYPE_CHECKING:
-    from voipgw.routing.compiled import CompiledPlan, CompiledRule
+    from voipgw.routing.compiled import CompiledPlan
+    from voipgw.routing.explanation import Explanation
 
 _NO_EDITS: Mapping[CauseClass | int, Action] = {}
 
@@ -47,12 +49,12 @@ class Decision:
         state: what was known of the trunks.
         called: the called number as it was understood.
         calling: the calling number likewise.
-        rules: the rules that were followed; more than one where a rule dials another number.
+        rules: the rules that were followed, the one that decided last; more than one where a rule dials another number.
         routes: attempts, in order; empty when refused.
         refusal: why there is no attempt, None when there is one.
     """
 
-    __slots__ = ("at", "called", "calling", "plan", "refusal", "request", "routes", "rules", "state")
+    __slots__ = ("_explanation", "at", "called", "calling", "plan", "refusal", "request", "routes", "rules", "state")
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class Decision:
         self.plan, self.request, self.at, self.state = plan, request, at, state
         self.called, self.calling = called, calling
         self.rules, self.routes, self.refusal = rules, routes, refusal
+        self._explanation: Explanation | None = None
 
     @property
     def rule(self) -> str:
@@ -101,3 +104,15 @@ class Decision:
             if known is route:
                 return self.next(index, released, rang=rang)
         return self.next(self.routes.index(route), released, rang=rang)
+
+    @property
+    def explanation(self) -> Explanation:
+        """Why: every rule with what failed in it, the normalisation, each attempt and what each cause would lead to.
+
+        Made when first asked for, from the same snapshot, call and moment.
+        """
+        if self._explanation is None:
+            from voipgw.routing.explanation import explain_decision
+
+            self._explanation = explain_decision(self)
+        return self._explanation

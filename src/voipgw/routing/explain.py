@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
+from collections.abc import Iterable
 
 from voipgw.call.events import Released
 from voipgw.call.model import CallRequest, Party, Source, SourceKind
 from voipgw.errors import ConfigurationError
 from voipgw.routing.compiled import CompiledPlan
 from voipgw.routing.decision import Decision, PlanState
+from voipgw.routing.explanation import AssumedStep, Explanation, assume
 from voipgw.routing.failover import failure_named
 from voipgw.routing.place import nearest
 
@@ -31,6 +33,8 @@ def parse_source(text: str, plan: CompiledPlan) -> Source:
     else:
         return plan.identify(text)
     word, colon, name = text.partition(":")
+    if word == SourceKind.ADDRESS.value and colon:
+        return parse_source(name, plan)
     kinds = {kind.value: kind for kind in SourceKind if kind is not SourceKind.ADDRESS}
     if not colon or word not in kinds or not name:
         raise ConfigurationError(
@@ -85,3 +89,16 @@ def decide_text(plan: CompiledPlan, call: str, at: dt.datetime, state: PlanState
         ConfigurationError: the text is no call of this plan.
     """
     return plan.decide(parse_call(call, plan), at, state)
+
+
+def explain(
+    plan: CompiledPlan, call: str, at: dt.datetime, fail: Iterable[str] = ()
+) -> tuple[Explanation, tuple[AssumedStep, ...]]:
+    """All that ``voipgw explain`` shows: the explanation of a call, and what happens when trunks fail (``TRUNK=CAUSE``).
+
+    Raises:
+        ConfigurationError: the call or a failure is not as it should be; the message says what would be right.
+    """
+    failures = dict(parse_failure(text, plan) for text in fail)
+    decision = decide_text(plan, call, at)
+    return decision.explanation, assume(decision, failures) if failures else ()

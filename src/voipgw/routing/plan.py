@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 import attrs
 
 from voipgw.call.model import Source
+from voipgw.causes import Cause
 from voipgw.errors import ConfigurationError
 from voipgw.routing import compiled, digit_map, failover
 from voipgw.routing.failover import Action, CauseClass, FailureKey
@@ -16,7 +17,7 @@ from voipgw.routing.numbers import Numbering
 from voipgw.routing.place import Place, here, wrong
 from voipgw.routing.predicates import Network, Predicate, anything
 from voipgw.routing.predicates import called as words
-from voipgw.routing.targets import Targets, ToLine, ToTrunk, as_target
+from voipgw.routing.targets import Targets, ToLine, ToTrunk, as_target, reject
 from voipgw.routing.transforms import Transform, e164
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -102,6 +103,7 @@ class Plan:
         self._trunks: dict[str, Trunk] = {}
         self._lines: dict[str, Line] = {}
         self._rules: dict[str, Rule] = {}
+        self._forbids: dict[str, Rule] = {}
         self._compiled: compiled.CompiledPlan | None = None
         self._reading(country, area, False)
 
@@ -119,6 +121,11 @@ class Plan:
     def rules(self) -> tuple[Rule, ...]:
         """Its rules, in the order written; those that lines imply among them."""
         return tuple(self._rules.values())
+
+    @property
+    def forbids(self) -> tuple[Rule, ...]:
+        """What it forbids, in the order written."""
+        return tuple(self._forbids.values())
 
     def trunk(
         self,
@@ -255,7 +262,7 @@ class Plan:
             headers: besides the trunk's.
             strangers: also for calls from addresses that nothing is known of. Think of who could dial what.
         """
-        self._new_name(name, "rule", self._rules)
+        self._new_name(name, "rule", self._rules | self._forbids)
         if not isinstance(when, Predicate):
             raise wrong(f"when={when!r} in rule {name!r}", "a predicate such as called.prefix('+1')")
         if priority is not None and (isinstance(priority, bool) or not isinstance(priority, int)):
@@ -265,6 +272,23 @@ class Plan:
             name, when, as_target(to), here(), priority, _optional(called), _optional(calling), ring, _names(codecs, "codecs"),
             _headers(headers), bool(strangers),
         )  # fmt: skip
+        self._compiled = None
+
+    def forbid(
+        self, name: str, *, when: Predicate, cause: Cause | int = Cause.CALL_REJECTED, status: int | None = 403
+    ) -> None:
+        """Refuse calls whatever the rules say. The order does not matter, and emergency calls are never forbidden.
+
+        Args:
+            name: what explanations and records call it.
+            when: which calls.
+            cause: Q.850 cause of the refusal.
+            status: SIP status of the refusal; None takes what the cause maps to.
+        """
+        self._new_name(name, "rule", self._rules | self._forbids)
+        if not isinstance(when, Predicate):
+            raise wrong(f"when={when!r} in {name!r}", "a predicate such as number_class.premium")
+        self._forbids[name] = Rule(name, when, reject(cause, status=status), here(), strangers=True)
         self._compiled = None
 
     @property

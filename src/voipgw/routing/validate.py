@@ -35,25 +35,37 @@ class Finding:
         return f"{self.place}: {self.code}: found {self.found}; right would be {self.right}"
 
 
-def require_sound(plan: Plan, classes: Classes, numbering: Numbering) -> list[list[Branch]]:
-    """The branches of every rule of a plan that can be used.
+def require_sound(plan: Plan, classes: Classes, numbering: Numbering) -> tuple[list[list[Branch]], list[list[Branch]]]:
+    """The branches of every rule, and of everything forbidden, of a plan that can be used.
 
     Raises:
         ConfigurationError: it cannot; every mistake stands on a line of its own.
     """
-    findings, branches = faults(plan, classes, numbering)
+    findings, branches, forbidden = faults(plan, classes, numbering)
     if findings:
         raise ConfigurationError(
             "\n".join(f"{each.place}: found {each.found}; right would be {each.right}" for each in findings)
         )
-    return branches
+    return branches, forbidden
 
 
-def faults(plan: Plan, classes: Classes, numbering: Numbering) -> tuple[list[Finding], list[list[Branch]]]:
-    """Everything that makes the plan unusable, and the branches of its rules."""
+def faults(
+    plan: Plan, classes: Classes, numbering: Numbering
+) -> tuple[list[Finding], list[list[Branch]], list[list[Branch]]]:
+    """Everything that makes the plan unusable, the branches of its rules, and those of what it forbids."""
     findings: list[Finding] = []
+    branches = _apart(plan, plan.rules, classes, findings)
+    forbidden = _apart(plan, plan.forbids, classes, findings)
+    findings += _ambiguous(plan.rules, branches)
+    if not findings:
+        findings += _back_to_source(plan.rules, branches)
+        findings += _circles(plan.rules, branches, numbering)
+    return findings, branches, forbidden
+
+
+def _apart(plan: Plan, rules: Sequence[Rule], classes: Classes, findings: list[Finding]) -> list[list[Branch]]:
     branches: list[list[Branch]] = []
-    for index, rule in enumerate(plan.rules):
+    for index, rule in enumerate(rules):
         findings += _undefined(plan, rule)
         try:
             branches.append(branches_of(index, rule.when, classes))
@@ -61,11 +73,7 @@ def faults(plan: Plan, classes: Classes, numbering: Numbering) -> tuple[list[Fin
             found, _, right = str(error).removeprefix("found ").partition("; right would be ")
             findings.append(Finding("unusable-condition", rule.place, f"in rule {rule.name!r}: {found}", right))
             branches.append([])
-    findings += _ambiguous(plan.rules, branches)
-    if not findings:
-        findings += _back_to_source(plan.rules, branches)
-        findings += _circles(plan.rules, branches, numbering)
-    return findings, branches
+    return branches
 
 
 def atoms(when: Predicate) -> Iterator[Predicate]:
