@@ -206,7 +206,9 @@ def _extensions(checked: _Checked) -> Iterator[Finding]:
             continue
         before = [number for number in plain.emergency if text.startswith(number)]
         if before:
-            found = f"extension {text!r} of line {line.number}: a telephone dials the emergency number {before[0]} before it is whole"
+            found = (
+                f"extension {text!r} of line {line.number}: dialling it calls the emergency number {before[0]} half way"
+            )
             yield Finding("extension-behind-emergency", line.place, found, "an extension that begins otherwise")
         elif plain.normalise(text).kind is NumberKind.E164:
             number = plain.normalise(text).text

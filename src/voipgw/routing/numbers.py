@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import difflib
 import enum
+import functools
 import re
 from collections.abc import Iterable
 
@@ -110,6 +111,12 @@ def international_patterns(country: Country) -> tuple[Pattern, ...]:
     return tuple(found)
 
 
+@functools.cache
+def _read_forms(iso: str, area: str) -> tuple[tuple[DialForm, ...], tuple[tuple[re.Pattern[str], str, str], ...]]:
+    forms = tuple(_forms(COUNTRIES[iso], area))
+    return forms, tuple((form.regex, form.text, form.how) for form in forms)
+
+
 def _forms(country: Country, area: str) -> Iterable[DialForm]:
     code = "+" + country.code
     direct = tuple(map(patterns.parse, country.direct))
@@ -167,8 +174,7 @@ class Numbering:
         self.extensions: frozenset[str] = frozenset()
         listed = emergency if emergency is not None else (self.country.emergency if self.country else ())
         self.emergency = frozenset(listed)
-        self.forms = self._checked_forms()
-        self._regexes = tuple((form.regex, form.text, form.how) for form in self.forms)
+        self.forms, self._regexes = self._checked_forms()
         self._fixed = self._known()
 
     def _known(self) -> dict[str, Number]:
@@ -185,20 +191,20 @@ class Numbering:
         other._fixed = other._known()
         return other
 
-    def _checked_forms(self) -> tuple[DialForm, ...]:
+    def _checked_forms(self) -> tuple[tuple[DialForm, ...], tuple[tuple[re.Pattern[str], str, str], ...]]:
         if self.country is None:
             if self.area:
                 raise ConfigurationError(f"found the area {self.area!r} without a country; right would be both")
-            return ()
+            return (), ()
         if self.area and not (self.area.isascii() and self.area.isdigit()):
             raise ConfigurationError(f"found the area {self.area!r}; right would be digits without the national prefix")
-        forms = tuple(_forms(self.country, self.area))
+        forms, regexes = _read_forms(self.iso, self.area)
         if self.area and not forms[-1].rest:
             raise ConfigurationError(
                 f"found the area {self.area!r}, with which no number of {self.country.name} begins; "
                 f"right would be an area code without the national prefix {self.country.trunk!r}"
             )
-        return forms
+        return forms, regexes
 
     def normalise(self, dialled: str) -> Number:
         """The number that ``dialled`` means to this kind of source; never raises, whatever it is given."""
@@ -233,6 +239,8 @@ class Numbering:
     def _written(self, dialled: str) -> Number:
         if not dialled:
             return EMPTY
+        if not dialled.isprintable():
+            return INVALID
         number, semicolon, _ = dialled.partition(";")  # telephone-subscriber parameters, RFC 3966 section 3
         separated = len(number) <= patterns.LONGEST and _SEPARATED.fullmatch(number)
         plain = number.translate(_SEPARATORS) if separated else number

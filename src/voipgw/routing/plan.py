@@ -15,7 +15,7 @@ from voipgw.routing import compiled, digit_map, failover
 from voipgw.routing.failover import Action, CauseClass, FailureKey
 from voipgw.routing.numbers import Numbering
 from voipgw.routing.place import Place, here, wrong
-from voipgw.routing.predicates import Network, Predicate, anything
+from voipgw.routing.predicates import Network, Predicate, anything, number_class
 from voipgw.routing.predicates import called as words
 from voipgw.routing.targets import Targets, ToLine, ToTrunk, as_target, reject
 from voipgw.routing.transforms import Transform, e164
@@ -229,8 +229,10 @@ class Plan:
         self._lines[name] = Line(name, here(), extension, did, display_name, ring_timeout_s=_seconds(ring_timeout_s))
         for word, text in (("extension", extension), ("number", did)):
             if text:
-                label = f"line {name} ({word} {text})"
-                self._rules[label] = Rule(label, words.exact(text), as_target(ToLine(name)), here(), implied=True)
+                label, when = f"line {name} ({word} {text})", words.exact(text)
+                if text in self.numbering.emergency:
+                    when &= ~number_class.emergency  # the emergency call comes first; check() says so
+                self._rules[label] = Rule(label, when, as_target(ToLine(name)), here(), implied=True)
         self._compiled = None
         return ToLine(name)
 

@@ -159,7 +159,7 @@ def _circles(rules: Sequence[Rule], branches: list[list[Branch]], numbering: Num
         if not isinstance(rule.to, Dial):
             continue
         number = numbering.normalise(rule.to.number)
-        if number.kind in {NumberKind.INVALID, NumberKind.UNKNOWN} and not _reached(rules, ordered, rule, number.text):
+        if number.kind in {NumberKind.INVALID, NumberKind.UNKNOWN} and not _reached(ordered, number.text):
             yield Finding(
                 "dial-to-nowhere", rule.place, f"dial({rule.to.number!r}) in rule {rule.name!r}: {number.how}",
                 "a number that a rule or a line takes, in E.164 or as an extension",
@@ -174,8 +174,8 @@ def _circles(rules: Sequence[Rule], branches: list[list[Branch]], numbering: Num
                 yield Finding("loop", rule.place, text, "a number at the end that reaches a trunk or a line")
 
 
-def _reached(rules: Sequence[Rule], ordered: list[Branch], rule: Rule, text: str) -> bool:
-    return any(branch.named and branch.pattern.matches(text) and rules[branch.index] is not rule for branch in ordered)
+def _reached(ordered: list[Branch], text: str) -> bool:
+    return any(branch.named and branch.pattern.matches(text) for branch in ordered)
 
 
 def _walk(rules: Sequence[Rule], ordered: list[Branch], numbering: Numbering, path: list[Branch]) -> list[int] | None:
