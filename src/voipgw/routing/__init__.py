@@ -1,8 +1,9 @@
 """The route plan: a small DSL, compiled, that can explain itself."""
 
+from voipgw.pstn.dialling import DigitMatch
 from voipgw.routing.compiled import CompiledPlan
 from voipgw.routing.decision import Decision, PlanState
-from voipgw.routing.digit_map import DigitMap, DigitMatch
+from voipgw.routing.digit_map import DigitMap
 from voipgw.routing.failover import Action, CauseClass
 from voipgw.routing.numbers import Number, Numbering, NumberKind
 from voipgw.routing.plan import Line, Plan, Rule, Trunk

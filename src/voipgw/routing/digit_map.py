@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import attrs
 
 from voipgw.call.model import Source, SourceKind
+from voipgw.pstn.dialling import DigitMatch
 from voipgw.routing import pattern as patterns
 from voipgw.routing.branches import Branch
 from voipgw.routing.numbers import Number, Numbering, NumberKind
@@ -23,15 +23,6 @@ _LONGEST_SHORT = 32
 _SHORT = Pattern((), 1, _LONGEST_SHORT, patterns.DIALLED)
 _PLUS = (patterns.parse("+ZX{2,14}"),)
 _BARE_E164 = (patterns.parse("ZX{6,14}"),)
-
-
-class DigitMatch(enum.Enum):
-    """What the digits so far amount to."""
-
-    COMPLETE = "complete"  #: a number, and no longer one begins with it
-    COMPLETE_MAY_GROW = "complete-may-grow"  #: a number, and the beginning of a longer one
-    INCOMPLETE = "incomplete"  #: the beginning of a number
-    IMPOSSIBLE = "impossible"  #: no number of this plan begins so
 
 
 @attrs.frozen
