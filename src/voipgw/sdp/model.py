@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from functools import lru_cache
 
 import attrs
 
@@ -21,12 +22,12 @@ class Direction(enum.Enum):
     @property
     def sends(self) -> bool:
         """Whether the side that says it sends media."""
-        return self in {Direction.SENDRECV, Direction.SENDONLY}
+        return self is Direction.SENDRECV or self is Direction.SENDONLY
 
     @property
     def receives(self) -> bool:
         """Whether the side that says it wants media."""
-        return self in {Direction.SENDRECV, Direction.RECVONLY}
+        return self is Direction.SENDRECV or self is Direction.RECVONLY
 
     @classmethod
     def of(cls, *, sends: bool, receives: bool) -> Direction:
@@ -52,6 +53,23 @@ class Attribute:
 
     def __str__(self) -> str:
         return self.name if self.value is None else f"{self.name}:{self.value}"
+
+    @classmethod
+    def of(cls, text: str) -> Attribute:
+        """The attribute that ``text``, without ``a=``, spells; those that every description repeats are shared objects."""
+        return _shared_attribute(text) if len(text) < 64 and text.startswith(_SHARED) else _new_attribute(text)
+
+
+# Values that calls have in common; never keys, candidates or fingerprints.
+_SHARED = ("rtpmap:", "fmtp:", "ptime:", "maxptime:", "sendrecv", "sendonly", "recvonly", "inactive", "rtcp-mux")
+
+
+def _new_attribute(text: str) -> Attribute:
+    name, colon, value = text.partition(":")
+    return Attribute(name.rstrip(), value if colon else None)
+
+
+_shared_attribute = lru_cache(512)(_new_attribute)
 
 
 @attrs.frozen
@@ -146,6 +164,7 @@ class MediaDescription:
     bandwidths: tuple[str, ...] = ()
     key: str | None = None
     attributes: tuple[Attribute, ...] = ()
+    _audio_formats: tuple[Format, ...] | None = attrs.field(default=None, init=False, eq=False, repr=False)
 
     def attribute(self, name: str) -> str | None:
         """The value of the first attribute ``name``, "" for a property, None when it is not there."""
@@ -166,16 +185,22 @@ class MediaDescription:
 
         A number that neither an rtpmap nor RFC 3551 explains, or whose rtpmap makes no sense, is left out.
         """
+        if self._audio_formats is None:
+            object.__setattr__(self, "_audio_formats", self._read_audio_formats())
+        return self._audio_formats or ()
+
+    def _read_audio_formats(self) -> tuple[Format, ...]:
         rtpmaps = _numbered(self.values("rtpmap"))
         fmtps = _numbered(self.values("fmtp"))
         found = []
         for text in dict.fromkeys(self.formats):
-            if not (text.isascii() and text.isdigit() and len(text) <= 3 and int(text) < 128):
-                continue
-            number = int(text)
-            encoding = _encoding(rtpmaps[number]) if number in rtpmaps else STATIC.get(number)
-            if encoding is not None:
-                found.append(Format(*encoding, number, fmtps.get(number, "")))
+            if text.isascii() and text.isdigit() and len(text) <= 3:
+                number = int(text)
+                rtpmap, fmtp = rtpmaps.get(number), fmtps.get(number, "")
+                short = len(fmtp) < 64 and (rtpmap is None or len(rtpmap) < 64)
+                format_ = _shared_format(number, rtpmap, fmtp) if short else _new_format(number, rtpmap, fmtp)
+                if format_ is not None:
+                    found.append(format_)
         return tuple(found)
 
     @property
@@ -295,6 +320,14 @@ def _numbered(values: tuple[str, ...]) -> dict[int, str]:
         if number.isascii() and number.isdigit() and len(number) <= 3:
             found.setdefault(int(number), rest.strip())
     return found
+
+
+def _new_format(number: int, rtpmap: str | None, fmtp: str) -> Format | None:
+    encoding = STATIC.get(number) if rtpmap is None else _encoding(rtpmap)
+    return None if encoding is None or number > 127 else Format(*encoding, number, fmtp)
+
+
+_shared_format = lru_cache(512)(_new_format)
 
 
 def _encoding(rtpmap: str) -> tuple[str, int, int] | None:

@@ -22,6 +22,7 @@ from voipgw.sdp.model import (
     MediaDescription,
     Origin,
     SessionDescription,
+    Timing,
     address_type,
 )
 from voipgw.sdp.payload_types import DYNAMIC, NUMBER_OF
@@ -103,7 +104,8 @@ def make_offer(ours: LocalAudio, *, origin: Origin, previous: SessionDescription
     index = None if previous is None else _audio_index(previous)
     known = previous.media[index].audio_formats if previous is not None and index is not None else ()
     codecs = _number(ours.formats, known)
-    section = _section(ours, codecs, _number_events(ours, codecs, known), ours.protocols[0], ours.rtcp_mux)
+    events = _number_events(ours, codecs, known)
+    section = _section(ours, ours.direction, (*codecs, *events), ours.protocols[0], ours.rtcp_mux)
     if previous is None:
         media: tuple[MediaDescription, ...] = (section,)
     else:
@@ -145,7 +147,7 @@ def make_answer(
     """
     chosen = _choose(offer, ours, preference, None if previous is None else _audio_index(previous))
     if chosen is None and allow_none and audio_of(offer) is None:
-        return _timed(_describe(ours, origin, tuple([_refused(media) for media in offer.media]), previous), offer)
+        return _describe(ours, origin, tuple([_refused(media) for media in offer.media]), previous, offer.times)
     if chosen is None:
         raise NegotiationError(f"no codec in common: offered {_summary(offer)}, ours {_names(ours.formats)}")
     index, codecs = chosen
@@ -154,9 +156,9 @@ def make_answer(
     direction = _meet(ours.direction, offer.direction_of(theirs).reverse())
     events = _common_events(ours, theirs, codecs)
     mux = ours.rtcp_mux and theirs.rtcp_mux
-    section = _section(attrs.evolve(ours, direction=direction), codecs, events, theirs.protocol, mux)
+    section = _section(ours, direction, (*codecs, *events), theirs.protocol, mux)
     media = tuple([section if at == index else _refused(other) for at, other in enumerate(offer.media)])
-    return _timed(_describe(ours, origin, media, previous), offer)
+    return _describe(ours, origin, media, previous, offer.times)
 
 
 def negotiate(offer: SessionDescription, answer: SessionDescription, side: Side) -> Agreement:
@@ -235,7 +237,7 @@ def _number(formats: tuple[Format, ...], known: tuple[Format, ...]) -> tuple[For
             number = next(free, None)
         if number is None:
             raise NegotiationError("more formats than there are dynamic payload types")
-        found.append(attrs.evolve(format_, payload_type=number))
+        found.append(Format(format_.name, format_.clock_rate_hz, format_.channels, number, format_.fmtp))
     return tuple(found)
 
 
@@ -252,7 +254,7 @@ def _number_events(ours: LocalAudio, codecs: tuple[Format, ...], known: tuple[Fo
         number = next((n for n in wanted if n is not None and n not in taken), None)
         if number is not None:
             taken.add(number)
-            found.append(attrs.evolve(event, payload_type=number))
+            found.append(Format(TELEPHONE_EVENT, rate, 1, number, ours.events))
     return tuple(found)
 
 
@@ -266,30 +268,30 @@ def _common_events(ours: LocalAudio, theirs: MediaDescription, codecs: tuple[For
             rates.discard(format_.clock_rate_hz)
             events = parameters.common_events(format_.fmtp, ours.events)
             if events:
-                found.append(attrs.evolve(format_, name=TELEPHONE_EVENT, fmtp=events))
+                found.append(Format(TELEPHONE_EVENT, format_.clock_rate_hz, 1, format_.payload_type, events))
     return tuple(found)
 
 
 def _section(
-    ours: LocalAudio, codecs: tuple[Format, ...], events: tuple[Format, ...], protocol: str, mux: bool
+    ours: LocalAudio, direction: Direction, formats: tuple[Format, ...], protocol: str, mux: bool
 ) -> MediaDescription:
-    formats = (*codecs, *events)
-    attributes = []
+    texts = []
     for format_ in formats:
-        attributes.append(Attribute("rtpmap", f"{format_.payload_type} {format_.rtpmap}"))
+        texts.append(f"rtpmap:{format_.payload_type} {format_.rtpmap}")
         if format_.fmtp:
-            attributes.append(Attribute("fmtp", f"{format_.payload_type} {format_.fmtp}"))
+            texts.append(f"fmtp:{format_.payload_type} {format_.fmtp}")
     if ours.ptime_ms is not None:
-        attributes.append(Attribute("ptime", str(ours.ptime_ms)))
+        texts.append(f"ptime:{ours.ptime_ms}")
     if ours.maxptime_ms is not None:
-        attributes.append(Attribute("maxptime", str(ours.maxptime_ms)))
-    attributes.append(Attribute(ours.direction.value))
+        texts.append(f"maxptime:{ours.maxptime_ms}")
+    texts.append(direction.value)
     if ours.rtcp_port is not None and ours.rtcp_port != ours.port + 1:
-        attributes.append(Attribute("rtcp", str(ours.rtcp_port)))
+        texts.append(f"rtcp:{ours.rtcp_port}")
     if mux:
-        attributes.append(Attribute("rtcp-mux"))
+        texts.append("rtcp-mux")
     numbers = tuple([str(format_.payload_type) for format_ in formats])
-    return MediaDescription("audio", ours.port, protocol, numbers, attributes=(*attributes, *ours.attributes))
+    attributes = (*[Attribute.of(text) for text in texts], *ours.attributes)
+    return MediaDescription("audio", ours.port, protocol, numbers, attributes=attributes)
 
 
 def _refused(media: MediaDescription) -> MediaDescription:
@@ -297,22 +299,21 @@ def _refused(media: MediaDescription) -> MediaDescription:
 
 
 def _describe(
-    ours: LocalAudio, origin: Origin, media: tuple[MediaDescription, ...], previous: SessionDescription | None
+    ours: LocalAudio,
+    origin: Origin,
+    media: tuple[MediaDescription, ...],
+    previous: SessionDescription | None,
+    times: tuple[Timing, ...] = (Timing(),),
 ) -> SessionDescription:
-    new = SessionDescription(origin, connection=Connection.to(ours.address), media=media)
-    if previous is None:
-        return new
-    same = attrs.evolve(new, origin=previous.origin, times=previous.times)
-    if same == previous:
-        return previous
-    version = previous.origin.session_version
-    counted = str(int(version) + 1) if version.isascii() and version.isdigit() and len(version) <= 20 else "1"
-    return attrs.evolve(new, origin=attrs.evolve(previous.origin, session_version=counted))
-
-
-def _timed(answer: SessionDescription, offer: SessionDescription) -> SessionDescription:
-    """``answer`` with the ``t=`` lines of the offer, as RFC 3264 section 6 demands."""
-    return answer if answer.times == offer.times else attrs.evolve(answer, times=offer.times)
+    """The description of ``media``; a later one of a session counts the version, unless nothing changed."""
+    connection = Connection.to(ours.address)
+    if previous is not None:
+        if (previous.media, previous.connection, previous.times) == (media, connection, times):
+            return previous
+        version = previous.origin.session_version
+        counted = str(int(version) + 1) if version.isascii() and version.isdigit() and len(version) <= 20 else "1"
+        origin = attrs.evolve(previous.origin, session_version=counted)
+    return SessionDescription(origin, connection=connection, times=times, media=media)
 
 
 def _choose(
@@ -334,16 +335,22 @@ def _choose(
 
 
 def _common(media: MediaDescription, formats: tuple[Format, ...], preference: Preference) -> tuple[Format, ...]:
-    pairs = [
-        (theirs, mine)
-        for theirs in codecs_of(media)
-        if (mine := next((f for f in formats if parameters.compatible(theirs, f)), None)) is not None
-    ]
+    pairs = []
+    for theirs in codecs_of(media):
+        for rank, mine in enumerate(formats):
+            if parameters.compatible(theirs, mine):
+                pairs.append((rank, theirs, mine))
+                break
     if preference is Preference.OURS:
-        pairs.sort(key=lambda pair: formats.index(pair[1]))
-    return tuple(
-        [attrs.evolve(mine, payload_type=t.payload_type, fmtp=parameters.answer(t, mine)) for t, mine in pairs]
-    )
+        pairs.sort(key=lambda pair: pair[0])
+    return tuple([_answered(theirs, mine) for _, theirs, mine in pairs])
+
+
+def _answered(theirs: Format, mine: Format) -> Format:
+    fmtp = parameters.answer(theirs, mine)
+    if theirs.name == mine.name and theirs.fmtp == fmtp:
+        return theirs
+    return Format(mine.name, mine.clock_rate_hz, mine.channels, theirs.payload_type, fmtp)
 
 
 def _accepted(offer: SessionDescription, answer: SessionDescription) -> tuple[int, list[tuple[Format, Format]]]:

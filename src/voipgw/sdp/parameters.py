@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from voipgw.sdp.model import Format
 
 # Parameters that must be equal on both sides, with the value that absence means.
@@ -52,6 +54,7 @@ def events(text: str) -> set[int]:
     return found
 
 
+@lru_cache(64)
 def common_events(theirs: str, ours: str) -> str:
     """The events that both lists name, as such a list; "" for none."""
     numbers = sorted(events(theirs or _EVENTS_BY_DEFAULT) & events(ours))

@@ -7,8 +7,8 @@ dropped. Octets that are not UTF-8 survive (surrogate escapes), so that what was
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from bisect import bisect
+from typing import NamedTuple
 
 import attrs
 
@@ -29,7 +29,6 @@ class Limits:
 
 
 _LIMITS = Limits()
-_Value = TypeVar("_Value")
 
 
 def parse(text: str | bytes, limits: Limits = _LIMITS) -> SessionDescription:
@@ -38,29 +37,23 @@ def parse(text: str | bytes, limits: Limits = _LIMITS) -> SessionDescription:
     Raises:
         ParseError: it is none, or exceeds ``limits``; the message names the line.
     """
-    sections: list[list[_Line]] = [[]]
-    for line in _lines(text, limits):
-        if line.letter == "m":
-            if len(sections) > limits.media:
-                raise line.error(f"more than {limits.media} media sections")
-            sections.append([])
-        sections[-1].append(line)
+    sections = _sections(text, limits)
     session = sections[0]
-    if not session or session[0].letter != "v":
+    version = session.get("v", [])
+    if not version or version[0].number != session["first"][0].number:
         raise ParseError("SDP line 1: a description begins with v=")
-    if session[0].value.strip() != "0":
-        raise session[0].error("version is not 0")
+    if version[0].value.strip() != "0":
+        raise version[0].error("version is not 0")
     media = tuple([_media(section, limits) for section in sections[1:]])
     return _session(session, media, limits)
 
 
-class _Line:
+class _Line(NamedTuple):
     """One line: its number, its type and its value."""
 
-    __slots__ = ("letter", "number", "value")
-
-    def __init__(self, number: int, letter: str, value: str) -> None:
-        self.number, self.letter, self.value = number, letter, value
+    number: int
+    letter: str
+    value: str
 
     def error(self, what: str) -> ParseError:
         """The ParseError that names this line."""
@@ -73,8 +66,40 @@ class _Line:
         return int(text)
 
 
-def _lines(text: str | bytes, limits: Limits) -> list[_Line]:
-    """Every line that is not blank."""
+_Section = dict[str, list[_Line]]  # the lines of a section by their type; "first" is its first line
+
+
+def _sections(text: str | bytes, limits: Limits) -> list[_Section]:
+    """The session's section and those of its media."""
+    section: _Section = {}
+    sections = [section]
+    for number, line in enumerate(_decoded(text, limits).split("\n"), 1):
+        if line[1:2] != "=" or not (line[0].isascii() and line[0].isalpha()):
+            if not line or line.isspace():
+                continue
+            raise ParseError(f"SDP line {number}: {line[:40]!r} is not of the form x=value")
+        if len(line) > limits.line_characters:
+            raise ParseError(f"SDP line {number} is longer than {limits.line_characters} characters")
+        found = _Line(number, line[0], line[2:])
+        if found.letter == "m":
+            if len(sections) > limits.media:
+                raise found.error(f"more than {limits.media} media sections")
+            section = {}
+            sections.append(section)
+        if not section:
+            section["first"] = [found]
+        lines = section.get(found.letter)
+        if lines is None:
+            section[found.letter] = [found]
+        else:
+            lines.append(found)
+    if not sections[0]:
+        raise ParseError("SDP line 1: a description begins with v=")
+    return sections
+
+
+def _decoded(text: str | bytes, limits: Limits) -> str:
+    """``text`` with LF as line end, its size checked."""
     if not isinstance(text, bytes):
         if len(text) > limits.octets:
             raise ParseError(f"SDP is longer than {limits.octets} octets")
@@ -89,16 +114,7 @@ def _lines(text: str | bytes, limits: Limits) -> list[_Line]:
     decoded = text.decode("utf-8", "surrogateescape").replace("\r\n", "\n").replace("\r", "\n")
     if decoded.count("\n") > limits.lines:
         raise ParseError(f"SDP has more than {limits.lines} lines")
-    found = []
-    for number, line in enumerate(decoded.split("\n"), 1):
-        if not line or line.isspace():
-            continue
-        if len(line) > limits.line_characters:
-            raise ParseError(f"SDP line {number} is longer than {limits.line_characters} characters")
-        if line[1:2] != "=" or not (line[0].isascii() and line[0].isalpha()):
-            raise ParseError(f"SDP line {number}: {line[:40]!r} is not of the form x=value")
-        found.append(_Line(number, line[0], line[2:]))
-    return found
+    return decoded
 
 
 def _origin(line: _Line) -> Origin:
@@ -121,39 +137,25 @@ def _connection(line: _Line) -> Connection:
     return Connection(address, slash + suffix, words[1], words[0])
 
 
-def _timing(line: _Line) -> Timing:
-    words = line.value.split()
-    if len(words) != 2:
-        raise line.error("not a start and a stop time")
-    return Timing(line.integer(words[0], 1 << 64), line.integer(words[1], 1 << 64))
+def _attributes(section: _Section, limits: Limits) -> tuple[Attribute, ...]:
+    lines = section.get("a", ())
+    if len(lines) > limits.attributes:
+        raise section["first"][0].error(f"more than {limits.attributes} attributes in this section")
+    texts = [line.value.strip() for line in lines]
+    return tuple([Attribute.of(text) for text in texts if text and text[0] != ":"])
 
 
-def _attribute(line: _Line) -> Attribute | None:
-    name, colon, value = line.value.strip().partition(":")
-    name = name.rstrip()
-    return Attribute(name, value if colon else None) if name else None
+def _texts(section: _Section, letter: str) -> tuple[str, ...]:
+    return tuple([line.value.strip() for line in section.get(letter, ())])
 
 
-def _attributes(lines: list[_Line], limits: Limits) -> tuple[Attribute, ...]:
-    found = [attribute for line in lines if line.letter == "a" and (attribute := _attribute(line)) is not None]
-    if len(found) > limits.attributes:
-        raise lines[0].error(f"more than {limits.attributes} attributes in this section")
-    return tuple(found)
+def _text(section: _Section, letter: str) -> str | None:
+    lines = section.get(letter)
+    return lines[0].value.strip() if lines else None
 
 
-def _texts(lines: list[_Line], letter: str) -> tuple[str, ...]:
-    return tuple([line.value.strip() for line in lines if line.letter == letter])
-
-
-def _text(lines: list[_Line], letter: str) -> str | None:
-    for line in lines:
-        if line.letter == letter:
-            return line.value.strip()
-    return None
-
-
-def _media(lines: list[_Line], limits: Limits) -> MediaDescription:
-    first = lines[0]
+def _media(section: _Section, limits: Limits) -> MediaDescription:
+    first = section["m"][0]
     words = first.value.split()
     if len(words) < 3:
         raise first.error("not media, port, protocol and formats")
@@ -166,43 +168,50 @@ def _media(lines: list[_Line], limits: Limits) -> MediaDescription:
         protocol=words[2],
         formats=tuple(words[3:]),
         port_count=first.integer(count, 65535) if slash else 1,
-        title=_text(lines, "i"),
-        connections=tuple([_connection(line) for line in lines if line.letter == "c"]),
-        bandwidths=_texts(lines, "b"),
-        key=_text(lines, "k"),
-        attributes=_attributes(lines, limits),
+        title=_text(section, "i"),
+        connections=tuple([_connection(line) for line in section.get("c", ())]),
+        bandwidths=_texts(section, "b"),
+        key=_text(section, "k"),
+        attributes=_attributes(section, limits),
     )
 
 
-def _session(lines: list[_Line], media: tuple[MediaDescription, ...], limits: Limits) -> SessionDescription:
-    origin = _only(lines, "o", _origin)
-    if origin is None:
+def _session(section: _Section, media: tuple[MediaDescription, ...], limits: Limits) -> SessionDescription:
+    if "o" not in section:
         raise ParseError("SDP has no o= line")
-    times: list[Timing] = []
-    for line in lines:
-        if line.letter == "t":
-            times.append(_timing(line))
-        elif line.letter == "r" and times:
-            times[-1] = attrs.evolve(times[-1], repeats=(*times[-1].repeats, line.value.strip()))
     return SessionDescription(
-        origin=origin,
-        name=_text(lines, "s") or "-",
-        information=_text(lines, "i"),
-        uri=_text(lines, "u"),
-        emails=_texts(lines, "e"),
-        phones=_texts(lines, "p"),
-        connection=_only(lines, "c", _connection),
-        bandwidths=_texts(lines, "b"),
-        times=tuple(times) or (Timing(),),
-        zone=_text(lines, "z"),
-        key=_text(lines, "k"),
-        attributes=_attributes(lines, limits),
+        origin=_origin(section["o"][0]),
+        name=_text(section, "s") or "-",
+        information=_text(section, "i"),
+        uri=_text(section, "u"),
+        emails=_texts(section, "e"),
+        phones=_texts(section, "p"),
+        connection=_connection(section["c"][0]) if "c" in section else None,
+        bandwidths=_texts(section, "b"),
+        times=_times(section),
+        zone=_text(section, "z"),
+        key=_text(section, "k"),
+        attributes=_attributes(section, limits),
         media=media,
     )
 
 
-def _only(lines: list[_Line], letter: str, read: Callable[[_Line], _Value]) -> _Value | None:
-    for line in lines:
-        if line.letter == letter:
-            return read(line)
-    return None
+def _times(section: _Section) -> tuple[Timing, ...]:
+    """The ``t=`` lines, each with the ``r=`` lines between it and the next."""
+    if "t" not in section:
+        return (Timing(),)
+    times = section["t"]
+    repeats = section.get("r", [])
+    numbers = [repeat.number for repeat in repeats]
+    starts = [bisect(numbers, line.number) for line in times] + [len(repeats)]
+    found = []
+    for line, start, end in zip(times, starts, starts[1:], strict=False):
+        found.append(_timing(line, tuple([repeat.value.strip() for repeat in repeats[start:end]])))
+    return tuple(found)
+
+
+def _timing(line: _Line, repeats: tuple[str, ...]) -> Timing:
+    words = line.value.split()
+    if len(words) != 2:
+        raise line.error("not a start and a stop time")
+    return Timing(line.integer(words[0], 1 << 64), line.integer(words[1], 1 << 64), repeats)
