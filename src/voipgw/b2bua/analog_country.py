@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import functools
+import re
 
 import numpy as np
 import numpy.typing as npt
 
 from voipgw import dsp
 from voipgw.call.model import Party
+from voipgw.dsp.caller_id import transmission
 from voipgw.media.plane import ToneSegment
 from voipgw.pstn.effects import Tone
 from voipgw.pstn.fxs import FxsConfig
@@ -57,5 +58,50 @@ class CountryLine:
         return self._tones[tone]
 
     def caller_id(self, caller: Party, moment: dt.datetime) -> Pcm:
-        """int16[n] samples that show ``caller`` and the local ``moment`` to a telephone, as this country sends them."""
-        raise NotImplementedError
+        """int16[n] samples that show ``caller`` and the ``moment`` (of the telephone's own time zone), as this country does.
+
+        Empty where the country sends no caller ID.
+        """
+        method = self._country.caller_id
+        if method is None:
+            return np.zeros(0, np.int16)
+        time = dsp.CallTime(moment.month, moment.day, moment.hour, moment.minute)
+        return transmission(shown(caller, time, method.standard), method)
+
+
+def shown(caller: Party, time: dsp.CallTime, standard: dsp.CallerIdStandard) -> dsp.CallerId:
+    """What a telephone may show of ``caller``: nothing restricted, and only digits for a number (GR-30, EN 300 659-3)."""
+    if caller.restricted:
+        return dsp.CallerId(number_absence=dsp.Absence.PRIVATE, name_absence=dsp.Absence.PRIVATE, time=time)
+    number = caller.number if standard is dsp.CallerIdStandard.DTMF else caller.number.removeprefix("+")
+    if not re.fullmatch(r"\+?[0-9*#]{1,18}", number):
+        number = ""
+    name = caller.display_name or ("" if number else caller.number)  # a SIP user part that is no number is a name
+    return dsp.CallerId(
+        number,
+        name,
+        number_absence=None if number else dsp.Absence.UNAVAILABLE,
+        name_absence=None if name else dsp.Absence.UNAVAILABLE,
+        time=time,
+    )
+
+
+def _fxs_config(country: dsp.Country) -> FxsConfig:
+    rings = [ms / 1000 for ms in country.ring_ms]
+    flash_min_s, flash_max_s = _FLASH_S.get(country.code, _FLASH_ELSEWHERE_S)
+    return FxsConfig(
+        hook=HookTiming(flash_min_s=flash_min_s, flash_max_s=flash_max_s),
+        ring=RingCadence(tuple(zip(rings[::2], rings[1::2], strict=True))),
+        caller_id=_caller_id_timing(country.caller_id),
+    )
+
+
+def _caller_id_timing(method: dsp.CallerIdMethod | None) -> CallerIdTiming:
+    """``transmission`` brings the pauses and the dual-tone alert along, so that the data may begin at once."""
+    if method is None:
+        return CallerIdTiming(CallerIdMoment.NEVER)
+    if method.timing is dsp.CallerIdTiming.AFTER_FIRST_RING:
+        return CallerIdTiming(CallerIdMoment.AFTER_FIRST_RING, delay_s=0.0)
+    reversal = method.alert in (dsp.CallerIdAlert.POLARITY_REVERSAL, dsp.CallerIdAlert.POLARITY_REVERSAL_DT_AS)
+    pulse_s = 0.250 if method.alert is dsp.CallerIdAlert.RING_PULSE else 0.0
+    return CallerIdTiming(CallerIdMoment.BEFORE_RING, reversal=reversal, ring_pulse_s=pulse_s, delay_s=0.0, guard_s=0.3)

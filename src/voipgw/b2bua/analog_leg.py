@@ -10,6 +10,7 @@ its recording and its bridge end with it.
 
 from __future__ import annotations
 
+import datetime as dt
 import math
 
 import attrs
@@ -70,6 +71,7 @@ class LineSettings:
     party: Party = attrs.field(factory=Party)  #: shown to those whom it calls
     caller_id: bool = True  #: show the caller's number to this telephone
     sit: bool = False  #: special information tones before congestion where the number is wrong
+    time_zone: dt.tzinfo = dt.UTC  #: of the clock that the telephone shows with a call
     config: FxsConfig | None = None  #: None: the country's
 
 
@@ -227,7 +229,9 @@ class AnalogLine:
             stream.stop_playing()
         elif isinstance(action, pstn.SendCallerId):
             self._showing = True
-            stream.play(self._country.caller_id(self._caller or Party(), self._clock.utc()))
+            stream.play(
+                self._country.caller_id(self._caller or Party(), self._clock.utc().astimezone(self.settings.time_zone))
+            )
 
     def _report(self, report: pstn.LineReport | pstn.LineAction, out_of_service: bool) -> list[Reported]:
         if isinstance(report, pstn.Seized):
