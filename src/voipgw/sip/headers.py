@@ -307,7 +307,7 @@ class Auth:
             raise ParseError(f"malformed challenge or credentials {text[:80]!r}")
         found: list[tuple[str, str]] = []
         at = scheme.end()
-        if _TOKEN68(text, at):
+        if scheme[1].lower() != "digest" and _TOKEN68(text, at):
             return cls(scheme[1], (("", text[at:].strip(" \t")),))
         while text[at:].strip(" \t,"):
             match = _AUTH_PARAM.match(text, at)
