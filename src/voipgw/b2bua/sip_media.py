@@ -88,7 +88,8 @@ class SipMedia:
 
         Raises:
             ParseError: ``body`` is no session description.
-            NegotiationError: none of its codecs is ours.
+            NegotiationError: none of its codecs is ours, or it has streams but no audio (an offer of T.38, for one). An
+                offer in mid-call that takes every stream away is taken: third-party call control does that.
         """
         offer = sdp.parse(body)
         audio = audio_of(offer)
@@ -99,7 +100,7 @@ class SipMedia:
             raise NegotiationError(
                 f"no codec in common: offered {_names(media.codecs)}, ours {_names(self._settings.codecs)}"
             )
-        if audio is None and self._ours is None:
+        if audio is None and (self._ours is None or any(section.port for section in offer.media)):
             raise NegotiationError("no audio stream is offered")
         self._offer = offer
         return media
@@ -126,6 +127,8 @@ class SipMedia:
         self._offer, self._ours = None, ours
         if audio_of(ours) is not None:
             self._start(negotiate(offer, ours, Side.ANSWERER))
+        elif self.agreement is not None:
+            self._start(attrs.evolve(self.agreement, direction=sdp.Direction.INACTIVE))
         return bytes(ours)
 
     def offer(self, codecs: Sequence[Codec] = ()) -> bytes:

@@ -618,6 +618,20 @@ def test_a_re_invite_without_a_common_codec_is_refused_and_the_call_goes_on() ->
     assert inward.wire.sent("488 INVITE") == 1 and inward.node.events == [] and len(inward.stream.started) == 1
 
 
+def test_an_offer_of_fax_in_mid_call_is_refused_488_and_one_that_takes_all_away_is_answered() -> None:
+    inward = Inward()
+    inward.answered()
+    fax = describe("PCMU", port=0) + b"m=image 5000 udptl t38\r\n"
+    inward.caller.do(inward.client.offer(fax, inward.wire.now))
+    inward.run()
+    assert inward.wire.sent("488 INVITE") == 1 and len(inward.stream.started) == 1
+    inward.caller.do(inward.client.offer(describe("PCMU", port=0), inward.wire.now))
+    inward.run()
+    (updated,) = inward.node.events
+    assert isinstance(updated, Updated) and updated.media.direction is Direction.INACTIVE
+    assert inward.stream.started[-1]["direction"] is Direction.INACTIVE
+
+
 def test_hold_is_passed_outwards_once() -> None:
     out = Outward()
     out.originate()
