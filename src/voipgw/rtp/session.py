@@ -29,6 +29,7 @@ class SourceStatistics:
         "_cycles",
         "_expected_prior",
         "_jitter_q4",
+        "_lost_before",
         "_max",
         "_probation",
         "_received_prior",
@@ -41,6 +42,7 @@ class SourceStatistics:
 
     def __init__(self, ssrc: int, sequence: int, probation: int = MIN_SEQUENTIAL) -> None:
         self.ssrc = ssrc
+        self._lost_before = 0  # of sequences before the source began anew
         self._restart(sequence)
         self._max = (sequence - 1) % _MODULUS
         self._probation = probation
@@ -74,8 +76,8 @@ class SourceStatistics:
 
     @property
     def lost(self) -> int:
-        """Packets expected less received; negative with duplicates."""
-        return self.expected - self.received
+        """Packets expected less received, also before the source began anew; negative with duplicates."""
+        return self._lost_before + self.expected - self.received
 
     @property
     def jitter_ticks(self) -> int:
@@ -124,6 +126,7 @@ class SourceStatistics:
             if sequence != self._bad:
                 self._bad = (sequence + 1) % _MODULUS
                 return False
+            self._lost_before = self.lost
             self._restart(sequence)  # two in order there: the source began anew
             self._transit = None
         self.received += 1
@@ -147,14 +150,15 @@ class SourceStatistics:
 
 
 def round_trip_s(report: ReportBlock, arrival_ntp: int) -> float | None:
-    """The round trip that a report block on us tells (section 6.4.1); None when its source has no SR of ours yet.
+    """The round trip that a report block on us tells (section 6.4.1); None when its source has no SR of ours yet, or
+    states a delay longer than the time since.
 
     ``arrival_ntp`` is the 64-bit NTP time of its arrival by our clock.
     """
     if report.last_sr == 0:
         return None
     ticks = ((arrival_ntp >> 16) - report.delay_since_last_sr - report.last_sr) & 0xFFFFFFFF
-    return 0.0 if ticks & 0x80000000 else ticks / 65536  # clocks that disagree by a tick
+    return None if ticks & 0x80000000 else ticks / 65536
 
 
 def rtcp_interval_s(

@@ -223,22 +223,25 @@ def _audio_index(description: SessionDescription) -> int | None:
 
 
 def _number(formats: tuple[Format, ...], known: tuple[Format, ...]) -> tuple[Format, ...]:
-    """``formats`` with payload types: their own, else the number it has in ``known``, else the static one, else a free one."""
-    taken = {format_.payload_type for format_ in (*formats, *known)} | set(_PREFERRED_EVENT_NUMBERS.values())
-    free = (number for number in DYNAMIC if number not in taken)
-    found = []
+    """``formats`` with payload types: the own one, else that in ``known``, else the static one, else a free one.
+
+    A number that an earlier format has taken is not used again.
+    """
+    reserved = {format_.payload_type for format_ in (*formats, *known)} | set(_PREFERRED_EVENT_NUMBERS.values())
+    free = (number for number in DYNAMIC if number not in reserved)
+    found: dict[int, Format] = {}
     for format_ in formats:
-        number = format_.payload_type
-        if number is None:
-            number = next((k.payload_type for k in known if parameters.compatible(k, format_)), None)
-        if number is None:
-            number = NUMBER_OF.get((format_.name.lower(), format_.clock_rate_hz, format_.channels))
+        name, rate, channels = format_.name, format_.clock_rate_hz, format_.channels
+        wanted = [format_.payload_type]
+        wanted += [k.payload_type for k in known if parameters.compatible(k, format_)]
+        wanted.append(NUMBER_OF.get((name.lower(), rate, channels)))
+        number = next((n for n in wanted if n is not None and n not in found), None)
         if number is None:
             number = next(free, None)
         if number is None:
             raise NegotiationError("more formats than there are dynamic payload types")
-        found.append(Format(format_.name, format_.clock_rate_hz, format_.channels, number, format_.fmtp))
-    return tuple(found)
+        found[number] = Format(name, rate, channels, number, format_.fmtp)
+    return tuple(found.values())
 
 
 def _number_events(ours: LocalAudio, codecs: tuple[Format, ...], known: tuple[Format, ...]) -> tuple[Format, ...]:

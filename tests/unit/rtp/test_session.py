@@ -55,6 +55,10 @@ def test_one_stray_packet_far_away_is_not_counted_and_two_restart_the_source() -
     assert (s.received, s.lost) == (3, 0)
     assert receive(s, 30000, 30001, 30002) == [False, True, True]
     assert (s.received, s.lost, s.highest_sequence) == (2, 0, 30002)
+    receive(s, 30004)
+    assert s.lost == 1
+    assert receive(s, 100, 101) == [False, True]
+    assert s.lost == 1
 
 
 def test_jitter_is_the_smoothed_difference_of_transit_times() -> None:
@@ -95,7 +99,7 @@ def test_the_round_trip_is_what_is_left_after_the_peers_delay() -> None:
     block = ReportBlock(1, 0, 0, 0, 0, 0xB705_2000, 0x0005_4000)
     assert round_trip_s(block, 0xB710_8000 << 16) == pytest.approx(6.125)  # the example of section 6.4.1
     assert round_trip_s(ReportBlock(1, 0, 0, 0, 0), 5) is None
-    assert round_trip_s(block, 0xB705_2000 << 16) == 0.0
+    assert round_trip_s(block, 0xB705_2000 << 16) is None
 
 
 def test_rtcp_intervals_keep_the_minimum_and_grow_with_the_session() -> None:

@@ -66,6 +66,16 @@ def test_dynamic_numbers_are_given_without_collision_and_events_at_each_clock_ra
     ]
 
 
+def test_a_number_is_never_used_twice() -> None:
+    ours = attrs.evolve(
+        ALICE, formats=(Format("opus", 48000, 2, 96), Format("iLBC", payload_type=96), PCMU, Format("PCMU"))
+    )
+    found = [number for number, _ in numbers(make_offer(ours, origin=ALICES))]
+    assert len(found) == len(set(found)) == 6
+    with pytest.raises(NegotiationError, match="dynamic payload types"):
+        make_offer(attrs.evolve(ALICE, formats=tuple([Format(f"x{n}") for n in range(40)])), origin=ALICES)
+
+
 def test_an_answer_keeps_the_offerers_numbers() -> None:
     offer = offered("m=audio 6000 RTP/AVP 112 98\na=rtpmap:112 opus/48000/2\na=rtpmap:98 telephone-event/48000\n")
     answer = make_answer(offer, attrs.evolve(BOB, formats=(PCMU, OPUS)), origin=BOBS)
