@@ -98,6 +98,8 @@ class Endpoint:
         self._performing = False
         self._closed = False
         self._dialogs: dict[DialogKey, TransactionUser] = {}
+        self._quiet = asyncio.Event()
+        self._quiet.set()
         self._clients = Clients(self, self._transports, self._resolver, self._deadlines, self._entropy)
         answers = Answers(self.settings, self._entropy)
         self._servers = Servers(self, self._transports, self._deadlines, answers, accept)
@@ -164,6 +166,10 @@ class Endpoint:
     def dialogs(self) -> int:
         """How many dialogs are open."""
         return len(self._dialogs)
+
+    async def quiet(self) -> None:
+        """Until no dialog is open."""
+        await self._quiet.wait()
 
     @property
     def connections(self) -> int:
@@ -299,10 +305,13 @@ class Endpoint:
     def _do_open_dialog(self, user: TransactionUser | None, effect: Effect, now: float) -> None:
         assert isinstance(effect, OpenDialog)
         self._dialogs[effect.key] = effect.user
+        self._quiet.clear()
 
     def _do_close_dialog(self, user: TransactionUser | None, effect: Effect, now: float) -> None:
         assert isinstance(effect, CloseDialog)
         self._dialogs.pop(effect.key, None)
+        if not self._dialogs:
+            self._quiet.set()
 
     def _do_event(self, user: TransactionUser | None, effect: Effect, now: float) -> None:
         if not isinstance(effect, CallEvent):

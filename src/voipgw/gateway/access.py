@@ -1,0 +1,82 @@
+"""Who may call: what is proven of the source of a SIP request before anything else is done with it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+
+from voipgw.call.model import Source, SourceKind
+from voipgw.entropy import Entropy
+from voipgw.gateway.config import GatewayConfig, Network, User
+from voipgw.routing.compiled import CompiledPlan
+from voipgw.sip.auth import Challenged, Credentials, DigestServer, ServerSettings
+from voipgw.sip.digest import Algorithm
+from voipgw.sip.effects import Arrival, Effect, Respond
+from voipgw.sip.message import Request, Response
+
+_REMEMBERED = 4096  #: addresses whose source is remembered between calls
+
+
+class Users:
+    """The configured users, as the digest server looks them up."""
+
+    def __init__(self, users: Mapping[str, User]) -> None:
+        self.users = users
+
+    def lookup(self, realm: str, username: str) -> Credentials | None:
+        """The credentials of ``username`` for ``realm``; None where there is no such user of that realm."""
+        user = self.users.get(username)
+        if user is None or (user.ha1 and user.realm != realm):
+            return None
+        if not user.ha1:
+            return Credentials(username, realm, user.password)
+        algorithm = Algorithm.MD5 if len(user.ha1) == 32 else Algorithm.SHA_256
+        return Credentials(username, realm, None, user.ha1, algorithm)
+
+
+class Access:
+    """Names the source of a request, or says how it is to be answered instead.
+
+    A trunk is whoever its plan trusts as that trunk; an address is trusted by ``--trust`` or by the plan; a user by digest.
+    Loopback is nothing special. With users configured, everybody else is challenged, whoever was called.
+    """
+
+    def __init__(self, config: GatewayConfig, plan: CompiledPlan, entropy: Entropy) -> None:
+        self._users = Users(config.users)
+        self._realm = config.realm
+        self._trust: tuple[Network, ...] = config.trust
+        self._plan = plan
+        self._known: dict[tuple[str, int], Source] = {}
+        settings = ServerSettings(algorithms=tuple(Algorithm(name) for name in config.digest))
+        self._digest = DigestServer(entropy.octets(32), self._users, entropy, settings)
+
+    def reload(self, config: GatewayConfig, plan: CompiledPlan) -> None:
+        """Other users, networks and trunks from now on; nonces that were given stay valid."""
+        self._users.users = config.users
+        self._trust, self._plan = config.trust, plan
+        self._known = {}
+
+    def source_of(self, request: Request, arrival: Arrival, now: float) -> Source | list[Effect]:
+        """The source of a request outside of dialogs, or the challenge that it is answered with."""
+        source = self._known.get(arrival.source)
+        if source is None:
+            source = self._look_up(arrival.source)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[arrival.source] = source
+        if source.trusted or not self._users.users:
+            return source
+        verdict = self._digest.verify(request, self._realm, now)
+        if isinstance(verdict, Challenged):
+            return [Respond(request, Response.answer(request, verdict.status, fields=verdict.fields))]
+        return Source(SourceKind.USER, verdict.username, arrival.source[0], trusted=True)
+
+    def _look_up(self, source: tuple[str, int]) -> Source:
+        host, port = source
+        found = self._plan.identify(host, port)
+        if found.trusted or not self._trust:
+            return found
+        address = ipaddress.ip_address(host.partition("%")[0])
+        if any(address in network for network in self._trust):
+            return Source(SourceKind.ADDRESS, host, host, trusted=True)
+        return found

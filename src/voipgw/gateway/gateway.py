@@ -1,0 +1,188 @@
+"""A whole gateway: endpoint, media, lines, plan, records and metrics, put together and taken apart again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine, Sequence
+from types import TracebackType
+from typing import Any
+
+from voipgw.b2bua.leg import Leg
+from voipgw.b2bua.sip_leg import SipLeg
+from voipgw.call.events import CallEvent, Released
+from voipgw.causes import Cause
+from voipgw.gateway.access import Access
+from voipgw.gateway.capture import Capture
+from voipgw.gateway.config import GatewayConfig, Listen
+from voipgw.gateway.exchange import Edge, Exchange
+from voipgw.gateway.legs import LegFactory
+from voipgw.gateway.lines import Lines
+from voipgw.gateway.observation import Observation
+from voipgw.gateway.platform import Platform, SystemPlatform
+from voipgw.net.endpoint import Endpoint
+from voipgw.net.settings import EndpointSettings
+from voipgw.pstn.driver import Driver
+from voipgw.routing import Plan
+from voipgw.sip.effects import Arrival, Effect, TransactionUser
+from voipgw.sip.message import Request
+
+log = logging.getLogger(__name__)
+
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+GOODBYE_S = 4.0  #: how long the answers to our last BYEs are waited for
+
+
+class Gateway:
+    """One gateway in one process. ``async with Gateway(config, plan) as gateway`` opens it; leaving the block closes it."""
+
+    def __init__(
+        self, config: GatewayConfig, plan: Plan, *, cards: Sequence[Driver] = (), platform: Platform | None = None
+    ) -> None:
+        """Check everything that can be checked before anything is opened.
+
+        Raises:
+            ConfigurationError: the plan has mistakes; the message names file and line.
+        """
+        self.config = config
+        self.plan = plan.compile()
+        self.cards = tuple(cards)
+        self._platform = platform
+
+    async def __aenter__(self) -> Gateway:
+        async with contextlib.AsyncExitStack() as stack:
+            await self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.drain(0.0)
+        await self._stack.aclose()
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        platform = self._platform or SystemPlatform(asyncio.get_running_loop())
+        entropy, config = platform.entropy, self.config
+        self._capture: Capture | None = None
+        self.observation = await stack.enter_async_context(Observation(config, platform.clock))
+        self.media = None
+        if config.media.mode != "none" or self.cards:
+            self.media = platform.open_media(config.media, self._media_events)
+            stack.callback(platform.close_media, self.media)
+        plane = self.media
+        self.endpoint = Endpoint(
+            accept=self._accept,
+            events=self._call_event,
+            settings=EndpointSettings(allow=ALLOW, agent=config.user_agent),
+            entropy=entropy,
+            network=platform.network,
+        )
+        stack.push_async_callback(self.endpoint.close)
+        self._listening = [
+            Listen(
+                listen.transport,
+                listen.host,
+                (await self.endpoint.listen(listen.transport, listen.host, listen.port)).port,
+            )
+            for listen in config.listen
+        ]
+        self.lines = Lines(
+            plane,
+            self.plan,
+            country=config.country,
+            clock=platform.clock,
+            entropy=entropy,
+            loop=asyncio.get_running_loop(),
+        )
+        self._access = Access(config, self.plan, entropy)
+        self._legs = LegFactory(config, self.plan, self.endpoint, plane, self.lines, entropy)
+        self.exchange = Exchange(
+            plan=self.plan,
+            clock=platform.clock,
+            edges=self,
+            legs=self._legs,
+            plane=plane,
+            listeners=self.observation.listeners(plane),
+            max_calls=config.max_calls,
+        )
+        if config.media.capture is not None:
+            self._capture = Capture(config.media.capture, platform.clock, self.media, asyncio.get_running_loop())
+            stack.callback(self._capture.close)
+            self.endpoint.observers.append(self._capture)
+        await self.lines.start(self.cards, self.exchange)
+        stack.push_async_callback(self.lines.close)
+        self.observation.gauges(
+            lambda: float(len(self.exchange.calls)), self.endpoint.counters, lambda: float(self.endpoint.transactions)
+        )
+
+    @property
+    def listening(self) -> list[str]:
+        """Where SIP is listened for, as ``TRANSPORT:HOST:PORT`` with the real ports."""
+        return [str(listen) for listen in self._listening]
+
+    async def run(self) -> int:
+        """Run until cancelled; for programs whose session has nothing else to do."""
+        await asyncio.Event().wait()
+        return 0
+
+    def edge_of(self, leg: Leg) -> Edge:
+        """The edge that drives ``leg``."""
+        return self.endpoint if isinstance(leg, SipLeg) else self.lines  # type: ignore[return-value]
+
+    def reload(self, config: GatewayConfig, plan: Plan) -> None:
+        """Take another plan, other users and trusted networks; live calls keep the plan that they began with.
+
+        Raises:
+            ConfigurationError: something in them is wrong; nothing has changed then.
+        """
+        compiled = plan.compile()
+        self._legs.reload(compiled)
+        self._access.reload(config, compiled)
+        self.lines.reload(compiled)
+        self.plan = self.exchange.plan = compiled
+
+    async def drain(self, seconds: float, at_once: asyncio.Event | None = None) -> None:
+        """Take no more calls, let those in progress go on for ``seconds``, then release them and wait for their goodbyes.
+
+        ``at_once`` set cuts the waiting short.
+        """
+        self.exchange.refusing = self.endpoint.draining = True
+        await _first_of(self.exchange.idle(), at_once, seconds)
+        released = Released(Cause.NETWORK_OUT_OF_ORDER, None, "the gateway is being stopped")
+        goodbyes = bool(self.exchange.calls) or self.endpoint.dialogs > 0
+        self.exchange.release_all(released, self.endpoint.now())
+        if goodbyes:
+            await _first_of(self.endpoint.quiet(), at_once, GOODBYE_S)
+
+    def _accept(self, request: Request, arrival: Arrival, now: float) -> TransactionUser | list[Effect] | None:
+        if request.method != "INVITE":
+            return None
+        source = self._access.source_of(request, arrival, now)
+        if isinstance(source, list):
+            return source
+        return self._legs.incoming(request, arrival, source)
+
+    def _call_event(self, leg: object, event: CallEvent, now: float) -> None:
+        self.exchange.receive(leg, event, now)  # type: ignore[arg-type]
+
+    def _media_events(self) -> None:
+        assert self.media is not None
+        now = self.endpoint.now()
+        for event in self.media.take_events():
+            if not self.lines.receive_media(event, now):
+                self.exchange.receive_media(event, now)
+
+
+async def _first_of(waiting: Coroutine[Any, Any, object], at_once: asyncio.Event | None, seconds: float) -> None:
+    """Wait for something, for an event, or for a time, whichever comes first."""
+    tasks: set[asyncio.Task[object]] = {asyncio.create_task(waiting)}
+    if at_once is not None:
+        tasks.add(asyncio.create_task(at_once.wait()))
+    try:
+        await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)

@@ -1,0 +1,160 @@
+"""Makes the leg that comes in, and the leg that a route asks for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Protocol
+
+from voipgw.b2bua.leg import Leg
+from voipgw.b2bua.sip_identity import AssertedIdentity
+from voipgw.b2bua.sip_leg import SipLeg
+from voipgw.b2bua.sip_media import SipMediaSettings
+from voipgw.b2bua.sip_settings import DtmfOut, SipLegSettings
+from voipgw.call.model import PCMA, PCMU, CallRequest, Route, Source, TargetKind
+from voipgw.entropy import Entropy
+from voipgw.errors import ConfigurationError, DriverError
+from voipgw.gateway.config import GatewayConfig
+from voipgw.media.plane import MediaPlane
+from voipgw.net.endpoint import Endpoint
+from voipgw.routing.compiled import CompiledPlan
+from voipgw.routing.plan import Trunk
+from voipgw.sip.auth import Credentials
+from voipgw.sip.effects import Arrival
+from voipgw.sip.message import Request
+from voipgw.sip.session_events import SessionSettings
+from voipgw.sip.uri import Uri
+
+CODECS = {codec.name: codec for codec in (PCMU, PCMA)}
+
+
+class Lines(Protocol):
+    """Who has the analog lines."""
+
+    def open(self, name: str, request: CallRequest, route: Route) -> Leg:
+        """A leg on the line of that name.
+
+        Raises:
+            DriverError: no such line, or it is in use.
+        """
+        ...
+
+
+class LegFactory:
+    """Settings of all legs, worked out once a trunk and once a listener."""
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        plan: CompiledPlan,
+        endpoint: Endpoint,
+        plane: MediaPlane | None,
+        lines: Lines | None,
+        entropy: Entropy,
+    ) -> None:
+        self._config = config
+        self._endpoint = endpoint
+        self._plane = plane
+        self._lines = lines
+        self._entropy = entropy
+        self._incoming: dict[tuple[str, str, int, bool], SipLegSettings] = {}
+        self._outgoing: dict[str, SipLegSettings] = {}
+        self._codecs = tuple(CODECS[name] for name in config.media.codecs)
+        self.reload(plan)
+
+    def reload(self, plan: CompiledPlan) -> None:
+        """Other trunks from now on.
+
+        Raises:
+            ConfigurationError: a trunk asks for what is not there; nothing has changed then.
+        """
+        credentials = {trunk.name: self._credentials(trunk) for trunk in plan.trunks.values()}
+        self._trunks: Mapping[str, Trunk] = plan.trunks
+        self._secrets = credentials
+        self._outgoing = {}
+
+    def incoming(self, request: Request, arrival: Arrival, source: Source) -> SipLeg:
+        """The leg for an INVITE that came in."""
+        key = (arrival.transport, arrival.source[0], arrival.flow, source.trusted)
+        settings = self._incoming.get(key)
+        if settings is None:
+            local = self._endpoint.local_address(arrival.transport, arrival.source[0], arrival.flow)
+            settings = self._settings(local, arrival.transport, local[0], trusted=source.trusted)
+            if len(self._incoming) >= 1024:
+                self._incoming.clear()
+            self._incoming[key] = settings
+        return SipLeg(str(source), settings, self._entropy, self._plane, source=source, call_id=request.call_id)
+
+    def open(self, route: Route, request: CallRequest) -> Leg:
+        """A fresh leg for an attempt.
+
+        Raises:
+            DriverError: no such line, or it is in use.
+            TransportError: no transport is open that reaches the trunk.
+        """
+        if route.target.kind is TargetKind.TRUNK:
+            settings = self._outgoing.get(route.target.name)
+            if settings is None:
+                settings = self._outgoing[route.target.name] = self._trunk_settings(self._trunks[route.target.name])
+            return SipLeg(str(route.target), settings, self._entropy, self._plane, call_id=request.call_id)
+        if route.target.kind is TargetKind.LINE and self._lines is not None:
+            return self._lines.open(route.target.name, request, route)
+        raise DriverError(f"{route.target}: this gateway has no such target")
+
+    def _trunk_settings(self, trunk: Trunk) -> SipLegSettings:
+        target = Uri.parse(trunk.destination)
+        transport = (target.param("transport") or "udp").lower()
+        host = target.host.strip("[]")
+        toward = host if _is_literal(host) else ("::1" if ":" in host else "127.0.0.1")
+        local = self._endpoint.local_address(transport, toward)
+        return self._settings(
+            local, transport, trunk.domain or local[0], target=target, credentials=self._secrets[trunk.name]
+        )
+
+    def _settings(
+        self,
+        local: tuple[str, int],
+        transport: str,
+        domain: str,
+        *,
+        target: Uri | None = None,
+        credentials: tuple[Credentials, ...] = (),
+        trusted: bool = False,
+    ) -> SipLegSettings:
+        media, host = self._config.media, _bracketed(local[0])
+        tail = "" if transport == "udp" else f";transport={transport}"
+        return SipLegSettings(
+            session=SessionSettings(contact=f"<sip:{host}:{local[1]}{tail}>", agent=self._config.user_agent),
+            domain=_bracketed(domain),
+            media=None
+            if media.mode == "none"
+            else SipMediaSettings(media.host or local[0], codecs=self._codecs, events=media.dtmf_out != "inband"),
+            dtmf_out=DtmfOut(media.dtmf_out),
+            target=target,
+            credentials=credentials,
+            identity=AssertedIdentity.NONE,
+            trusted=trusted,
+        )
+
+    def _credentials(self, trunk: Trunk) -> tuple[Credentials, ...]:
+        if trunk.register:
+            raise ConfigurationError(
+                f"{trunk.place}: trunk {trunk.name!r}: register is not in this version yet; leave it out"
+            )
+        if trunk.username:
+            password = os.environ.get(trunk.password_env)
+            if not password:
+                raise ConfigurationError(
+                    f"{trunk.place}: trunk {trunk.name!r}: the environment has no variable {trunk.password_env!r}, or it is empty"
+                )
+            return (Credentials(trunk.username, "", password),)
+        shown = self._config.credentials
+        return () if shown is None else (Credentials(shown.username, shown.realm, shown.password),)
+
+
+def _is_literal(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

@@ -1,0 +1,218 @@
+"""The options that every program shares, and how they become a checked configuration."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from voipgw.errors import ConfigurationError
+from voipgw.gateway.config import (
+    CODECS,
+    DTMF_WAYS,
+    Credentials,
+    GatewayConfig,
+    Listen,
+    MediaSettings,
+    later,
+    parse_codecs,
+    parse_host_port,
+    parse_network,
+    parse_ports,
+    parse_users,
+)
+
+DIGESTS = ("SHA-512-256", "SHA-256", "MD5")
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line on standard error and exit status 2."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong in one line and end."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def add_common(parser: argparse.ArgumentParser, listen: str) -> None:
+    """The options of every gateway program."""
+    group = parser.add_argument_group("common options")
+    group.add_argument("--listen", action="append", metavar="TRANSPORT:HOST:PORT",
+                       help=f"where SIP is listened for; udp or tcp; repeatable; port 0 picks one (default {listen})")  # fmt: skip
+    group.add_argument("--cdr", type=Path, metavar="FILE", help="append one JSON object per finished call")
+    group.add_argument(
+        "--drain",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="how long live calls may go on after SIGTERM (default 0)",
+    )
+    group.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus text at /metrics")
+    group.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="warning", help="default warning"
+    )
+    parser.set_defaults(default_listen=listen)
+
+
+def add_access(parser: argparse.ArgumentParser) -> None:
+    """Who may call."""
+    group = parser.add_argument_group("who may call")
+    group.add_argument(
+        "--trust", action="append", default=[], metavar="CIDR", help="who may call without credentials; repeatable"
+    )
+    group.add_argument(
+        "--users", type=Path, metavar="FILE", help="lines user:password or user:realm:HA1; others are challenged"
+    )
+    group.add_argument("--digest", metavar="LIST",
+                       help=f"to challenge with, best first, of {','.join(DIGESTS)} (default SHA-256,MD5)")  # fmt: skip
+    group.add_argument("--realm", default="voipgw", help="realm of our challenges (default voipgw)")
+
+
+def add_media(parser: argparse.ArgumentParser) -> None:
+    """How media is carried."""
+    group = parser.add_argument_group("media")
+    group.add_argument(
+        "--media",
+        default="relay",
+        metavar="relay|none",
+        help="relay through this gateway, or pass it by (default relay)",
+    )
+    group.add_argument(
+        "--media-host", default="", metavar="HOST", help="address for our media (default: that of the first listener)"
+    )
+    group.add_argument("--media-ports", default="16384-32767", metavar="LOW-HIGH", help="default 16384-32767")
+    group.add_argument(
+        "--codecs",
+        default=",".join(CODECS),
+        metavar="LIST",
+        help=f"offered onward, best first (default {','.join(CODECS)})",
+    )
+    group.add_argument("--dtmf-out", choices=DTMF_WAYS, default="rfc4733", help="how digits leave (default rfc4733)")
+    group.add_argument(
+        "--record", type=Path, metavar="DIR", help="one stereo WAV a call: calling party left, called party right"
+    )
+    group.add_argument("--capture", type=Path, metavar="FILE", help="write signalling and media to a pcap")
+
+
+def add_credentials(parser: argparse.ArgumentParser) -> None:
+    """What we show to trunks that challenge us."""
+    group = parser.add_argument_group("credentials towards trunks")
+    group.add_argument("--username", metavar="U", help="answer challenges of the trunks as U")
+    group.add_argument("--password-env", metavar="VAR", help="the environment variable that holds U's password")
+
+
+#: options of the contract whose capability later versions bring: name, metavar
+LATER: Mapping[str, str] = {
+    "--register": "URI", "--media-legs": "", "--media-latch": "MODE", "--srtp-in": "MODE", "--srtp-out": "MODE",
+    "--sdes-in-clear": "", "--ice": "MODE", "--public-address": "ADDR", "--client-ca": "FILE", "--cert": "FILE",
+    "--key": "FILE", "--ca": "FILE", "--workers": "N",
+}  # fmt: skip
+
+
+class Refuse(argparse.Action):
+    """Refuses its option by name."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> NoReturn:
+        """End with one line that names the option."""
+        parser.error(f"{self.option_strings[0]}: not in this version yet; leave it out")
+
+
+def add_later(parser: argparse.ArgumentParser, names: Sequence[str]) -> None:
+    """Options that are known but refused by name, so that none is ever silently ignored."""
+    for name in names:
+        takes = bool(LATER[name])
+        parser.add_argument(
+            name, action=Refuse, nargs=None if takes else 0, metavar=LATER[name] or None, help=argparse.SUPPRESS
+        )
+
+
+def read_text(path: Path, option: str) -> str:
+    """A text file that the user named.
+
+    Raises:
+        ConfigurationError: it cannot be read; the message names option and file.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigurationError(f"{option}: cannot read {path}: {reason}") from error
+
+
+def _digest(text: str | None) -> tuple[str, ...]:
+    if text is None:
+        return ("SHA-256", "MD5")
+    names = tuple(word.strip().upper() for word in text.split(","))
+    for name in names:
+        if name not in DIGESTS:
+            raise ConfigurationError(f"--digest: unknown algorithm {name!r}; known are {','.join(DIGESTS)}")
+    return names
+
+
+def _credentials(options: argparse.Namespace) -> Credentials | None:
+    username, variable = getattr(options, "username", None), getattr(options, "password_env", None)
+    if username is None and variable is None:
+        return None
+    if username is None or variable is None:
+        raise ConfigurationError("--username and --password-env go together: one of them is missing")
+    password = os.environ.get(variable)
+    if not password:
+        raise ConfigurationError(f"--password-env: the environment has no variable {variable!r}, or it is empty")
+    return Credentials(username, password)
+
+
+def _media(options: argparse.Namespace) -> MediaSettings:
+    if not hasattr(options, "media"):
+        return MediaSettings()
+    if options.media.startswith("rtpengine:"):
+        raise later("--media", "rtpengine", "relay and none")
+    if options.media not in ("relay", "none"):
+        raise ConfigurationError(f"--media: {options.media!r} is neither relay nor none")
+    if options.media == "none" and options.record is not None:
+        raise ConfigurationError("--record: with --media none no sound passes here to be recorded")
+    if options.record is not None and not options.record.is_dir():
+        raise ConfigurationError(f"--record: {options.record} is not a directory")
+    return MediaSettings(
+        mode=options.media,
+        host=options.media_host,
+        ports=parse_ports(options.media_ports),
+        codecs=parse_codecs(options.codecs),
+        dtmf_out=options.dtmf_out,
+        record=options.record,
+        capture=options.capture,
+    )
+
+
+def config_of(options: argparse.Namespace) -> GatewayConfig:
+    """The checked configuration that parsed options mean.
+
+    Raises:
+        ConfigurationError: naming the option, what was found and what would be right.
+    """
+    if options.drain < 0 or options.drain != options.drain:
+        raise ConfigurationError(f"--drain: {options.drain} is not a number of seconds from 0")
+    users_file = getattr(options, "users", None)
+    realm = getattr(options, "realm", "voipgw")
+    if not re.fullmatch(r"[^\"\\\x00-\x1f\x7f]+", realm):
+        raise ConfigurationError(f"--realm: {realm!r} has quotes, backslashes or control characters")
+    return GatewayConfig(
+        listen=tuple(Listen.parse(text) for text in options.listen or [options.default_listen]),
+        trust=tuple(parse_network(text) for text in getattr(options, "trust", [])),
+        users=parse_users(read_text(users_file, "--users"), str(users_file)) if users_file is not None else {},
+        digest=_digest(getattr(options, "digest", None)),
+        realm=realm,
+        credentials=_credentials(options),
+        media=_media(options),
+        cdr=options.cdr,
+        metrics=parse_host_port(options.metrics, "--metrics") if options.metrics else None,
+        drain_s=options.drain,
+        country=getattr(options, "country", "us"),
+    )
+
+
+def one_line(error: BaseException, program: str) -> None:
+    """Say an error in one line on standard error."""
+    print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
