@@ -41,6 +41,7 @@ struct vg_io {
     vg_io_counters counters;
     uint32_t command_head, command_tail;
     vg_command commands[COMMANDS];
+    int used;            /* messages whose fields the last read has changed */
     struct mmsghdr messages[READS];
     struct iovec vectors[READS];
     struct sockaddr_in6 names[READS];
@@ -114,11 +115,9 @@ static void flush(vg_io *io)
 static void read_socket(vg_io *io, int leg, int channel)
 {
     int fd = io->legs[leg].fd[channel];
-    for (int i = 0; i < READS; i++) {
-        io->messages[i].msg_hdr.msg_namelen = sizeof io->names[i];
-        io->vectors[i].iov_len = BUFFER_OCTETS;
-    }
+    for (int i = 0; i < io->used; i++) io->messages[i].msg_hdr.msg_namelen = sizeof io->names[i];
     int count = recvmmsg(fd, io->messages, READS, MSG_DONTWAIT, NULL);
+    io->used = count > 0 ? count : 0;
     if (count < 0) {
         if (errno != EAGAIN && errno != EINTR) io->counters.receive_errors++;
         return;
@@ -289,8 +288,9 @@ static int prepare(vg_io *io, const vg_core_settings *settings)
     io->legs = malloc((size_t)settings->max_legs * sizeof *io->legs);
     if (io->legs == NULL) return VG_ESYSTEM;
     for (int i = 0; i < settings->max_legs; i++) io->legs[i] = (leg_descriptors){{-1, -1, -1}, AF_INET};
+    io->used = READS;
     for (int i = 0; i < READS; i++) {
-        io->vectors[i].iov_base = io->buffers[i];
+        io->vectors[i] = (struct iovec){io->buffers[i], BUFFER_OCTETS};
         io->messages[i].msg_hdr = (struct msghdr){
             .msg_name = &io->names[i], .msg_iov = &io->vectors[i], .msg_iovlen = 1};
     }

@@ -212,7 +212,7 @@ def test_a_peer_that_is_not_there_harms_nobody(engine: MediaEngine, peers: list[
     engine.bridge(*streams)
     for _ in range(10):
         peers[0].send(streams[0].local, b"x" * 160)
-    wait_for(engine, MediaStarted)
+    until(lambda: streams[0].statistics().packets_received == 10)
     streams[1].start(peers[1].address, PCMU)
     peers[0].send(streams[0].local, b"y" * 160)
     assert peers[1].receive()[12:] == b"y" * 160
