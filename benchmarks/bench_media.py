@@ -163,7 +163,9 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=250)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("workloads", nargs="*", default=["bare", "relay", "flood", "convert", "media", "player", "memory"])
+    parser.add_argument(
+        "workloads", nargs="*", default=["bare", "relay", "flood", "convert", "media", "player", "memory"]
+    )
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

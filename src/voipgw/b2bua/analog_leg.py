@@ -136,7 +136,7 @@ class AnalogLine:
             return self._perform(self.machine.receive(KeyBegan(), now), now)
         if isinstance(event, DigitHeard):
             if self.leg is not None:
-                return [Raised(self.leg, Digit(event.symbol, event.duration_ms))]
+                return [Raised(self.leg, Digit(event.symbol, event.duration_ms, event.passed_on))]
             return self._perform(self.machine.receive(KeyHeard(event.symbol), now), now)
         return []
 
@@ -350,7 +350,9 @@ class AnalogLeg:
 
     def digit(self, event: Digit, now: float) -> list[Effect]:
         """A key that the far side pressed is heard as sound; a flash has no sound."""
-        if not self._ended and event.symbol in "0123456789*#ABCD" and self._stream is not None:
+        if self._ended or event.carried:
+            return []
+        if event.symbol in "0123456789*#ABCD" and self._stream is not None:
             self._stream.send_digit(event.symbol, event.duration_ms)
         return []
 

@@ -216,7 +216,8 @@ class SipLeg:
         stream = self.stream
         if stream is None or self._settings.dtmf_out is DtmfOut.INFO:
             return session.info("application/dtmf-relay", write_info(event.symbol, event.duration_ms), now)
-        stream.send_digit(event.symbol, event.duration_ms)
+        if not event.carried:
+            stream.send_digit(event.symbol, event.duration_ms)
         return []
 
     def release(self, event: Released, now: float) -> list[Effect]:
@@ -236,7 +237,7 @@ class SipLeg:
         if self._over:
             return []
         if isinstance(event, DigitHeard):
-            return [] if event.passed_on else [Digit(event.symbol, event.duration_ms)]
+            return [Digit(event.symbol, event.duration_ms, event.passed_on)]
         if isinstance(event, MediaStopped) and self._answered and self._media is not None and self._media.receiving:
             text = f"no media for {event.silent_s:.0f} s"
             return self._fail(Released(Cause.RECOVERY_ON_TIMER_EXPIRY, None, text), now)

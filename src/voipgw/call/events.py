@@ -49,6 +49,7 @@ class Digit(CallEvent):
 
     symbol: str  #: one of 0-9 * # A-D
     duration_ms: int = 100
+    carried: bool = False  #: the media plane has already brought it to the bridged side, as sound or as RFC 4733 events
 
 
 @attrs.frozen

@@ -185,7 +185,11 @@ static void part(vg_core *core, vg_leg *leg)
     leg->peer = VG_NO_LEG;
     leg->tx.from = VG_FROM_NOTHING;
     leg->through_jitter = 0;
-    if (leg->sound != NULL) leg->sound->packed = 0;
+    if (leg->sound != NULL) {
+        leg->sound->packed = 0;
+        if (leg->sound->digit_live) leg->sound->digit_total = leg->sound->digit_units + 1; /* nobody will say its end */
+        leg->sound->digit_live = 0;
+    }
     if (peer != NULL && core->legs + peer->peer == leg) part(core, peer);
 }
 

@@ -249,7 +249,7 @@ static void receive_rtp(vg_core *core, int index, const vg_rtp_header *header, u
         int passed_on = peer != NULL && peer->kind == VG_LEG_RTP && peer->started && peer->send_event_pt >= 0 &&
                         peer->clock_rate == leg->clock_rate && !vg_sound_active(peer);
         receive_event(core, index, header, data, passed_on, now_us);
-        if (passed_on) vg_send_relayed(core, peer, leg, header, data, 1, leg->event.duration, now_us);
+        if (passed_on) vg_send_relayed(core, peer, leg, header, data, 1, 0, now_us);
     } else if (header->payload_type == VG_PT_COMFORT_NOISE) {
         leg->comfort_noise++;
     } else {

@@ -39,18 +39,22 @@ uint32_t vg_sender_time(const vg_leg *leg, int64_t now_us)
     return tx->timestamp + (elapsed > (int64_t)tx->samples ? (uint32_t)elapsed : tx->samples);
 }
 
-static void sent(vg_leg *leg, uint16_t sequence, uint32_t timestamp, uint32_t samples, size_t octets, int64_t now_us)
+static void sent(vg_leg *leg, uint16_t sequence, size_t octets)
 {
     vg_sender *tx = &leg->tx;
-    if (!tx->started || (int16_t)(sequence - tx->sequence) > 0) {
-        tx->sequence = sequence;
-        tx->timestamp = timestamp;
-        tx->samples = samples;
-        tx->last_us = now_us;
-    }
+    if (!tx->started || (int16_t)(sequence - tx->sequence) > 0) tx->sequence = sequence;
     tx->started = 1;
     tx->packets++;
     tx->octets += octets;
+}
+
+/* What our timestamps are counted on from. Events do not move it: theirs stands still, and is repeated. */
+static void anchor(vg_leg *leg, uint32_t timestamp, uint32_t samples, int64_t at_us)
+{
+    vg_sender *tx = &leg->tx;
+    tx->timestamp = timestamp;
+    tx->samples = samples;
+    tx->last_us = at_us;
 }
 
 /* Takes up relaying where our own stream stands: the first packet follows the last one sent without a hole. */
@@ -90,8 +94,8 @@ void vg_send_relayed(vg_core *core, vg_leg *to, const vg_leg *from, const vg_rtp
     /* The new header goes right before the payload, over extension and CSRC list: the payload is not moved. */
     uint8_t *packet = data + header->payload.at - VG_RTP_HEADER_OCTETS;
     vg_rtp_write_header(packet, event ? to->send_event_pt : to->send_pt, marker, sequence, timestamp, tx->ssrc);
-    sent(to, sequence, timestamp, samples, header->payload.length, now_us);
-    if (event) tx->last_us = now_us - (int64_t)samples * 1000000 / to->clock_rate; /* its timestamp is its beginning's */
+    if (!tx->started || (!event && (int16_t)(sequence - tx->sequence) > 0)) anchor(to, timestamp, samples, now_us);
+    sent(to, sequence, header->payload.length);
     vg_output_add(core, to, VG_CHANNEL_RTP, &to->source, packet, VG_RTP_HEADER_OCTETS + header->payload.length, now_us);
 }
 
@@ -121,7 +125,8 @@ void vg_send_sound(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, 
     tx->from = (uint8_t)from;
     vg_rtp_write_header(packet, leg->send_pt, !follows, sequence, timestamp, tx->ssrc);
     memcpy(packet + VG_RTP_HEADER_OCTETS, octets, n);
-    sent(leg, sequence, timestamp, (uint32_t)n, n, now_us);
+    anchor(leg, timestamp, (uint32_t)n, now_us);
+    sent(leg, sequence, n);
     vg_output_add(core, leg, VG_CHANNEL_RTP, &leg->source, packet, VG_RTP_HEADER_OCTETS + n, now_us);
 }
 
@@ -156,7 +161,11 @@ void vg_send_event(vg_core *core, vg_leg *leg, int64_t now_us)
     vg_sender *tx = &leg->tx;
     uint32_t step = (uint32_t)leg->ptime_ms * (uint32_t)leg->clock_rate / 1000;
     int first = sound->digit_units == 0;
-    if (first) sound->digit_timestamp = vg_sender_time(leg, now_us);
+    if (first) {
+        sound->digit_timestamp = vg_sender_time(leg, now_us);
+        if (!tx->started) anchor(leg, sound->digit_timestamp, 0, now_us);
+        if (tx->from != VG_FROM_RELAY) tx->from = VG_FROM_NOTHING;
+    }
     if (sound->digit_ends == 0) {
         sound->digit_units += step;
         if (sound->digit_units >= sound->digit_total) {
@@ -173,8 +182,7 @@ void vg_send_event(vg_core *core, vg_leg *leg, int64_t now_us)
         uint16_t sequence = own_sequence(tx);
         vg_rtp_write_header(packet, leg->send_event_pt, first, sequence, sound->digit_timestamp, tx->ssrc);
         vg_rtp_event_write(packet + VG_RTP_HEADER_OCTETS, &event);
-        sent(leg, sequence, sound->digit_timestamp, sound->digit_units, 4, now_us);
-        tx->last_us = now_us - (int64_t)sound->digit_units * 1000000 / leg->clock_rate;
+        sent(leg, sequence, 4);
         vg_output_add(core, leg, VG_CHANNEL_RTP, &leg->source, packet, VG_RTP_HEADER_OCTETS + 4, now_us);
     }
 }

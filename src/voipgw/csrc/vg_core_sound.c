@@ -232,6 +232,36 @@ void vg_sound_detect(vg_core *core, vg_leg *leg, int on)
     }
 }
 
+/* Whom a digit heard in leg's sound goes to as events instead: the bridged RTP leg, where telephone-event is negotiated. */
+static vg_leg *events_to(const vg_core *core, const vg_leg *leg)
+{
+    vg_leg *peer = vg_core_leg(core, leg->peer);
+    int takes = peer != NULL && peer->kind == VG_LEG_RTP && peer->started && peer->send_event_pt >= 0;
+    return takes && (peer->direction & VG_DIRECTION_SEND) ? peer : NULL;
+}
+
+/* The digit sounds as long as its party holds the key: events go out meanwhile, and the sound does not (RFC 4733 2.6.2). */
+static void begin_live(vg_core *core, vg_leg *peer, int symbol, int64_t now_us)
+{
+    vg_sound *sound = vg_leg_sound(peer);
+    if (sound == NULL || sound->digit_code >= 0 || sound->digit_sounding) return;
+    sound->digit_code = (int16_t)vg_rtp_event_code(symbol);
+    sound->digit_live = 1;
+    sound->digit_units = 0;
+    sound->digit_ends = 0;
+    sound->digit_total = 0xffff;
+    vg_sound_wake(core, vg_leg_index(core, peer), now_us);
+}
+
+static void end_live(vg_leg *peer, uint32_t samples)
+{
+    vg_sound *sound = peer->sound;
+    if (sound == NULL || !sound->digit_live) return;
+    sound->digit_live = 0;
+    if (samples > 0xffff) samples = 0xffff;
+    sound->digit_total = samples > sound->digit_units ? samples : sound->digit_units;
+}
+
 static void detect(vg_core *core, int index, const int16_t *pcm, size_t n, int64_t now_us)
 {
     vg_leg *leg = &core->legs[index];
@@ -241,6 +271,9 @@ static void detect(vg_core *core, int index, const int16_t *pcm, size_t n, int64
     for (size_t i = 0; i < count; i++) {
         int flags = VG_DIGIT_IN_BAND | (leg->peer != VG_NO_LEG ? VG_DIGIT_PASSED_ON : 0);
         int ended = events[i].kind == VG_DTMF_END;
+        vg_leg *peer = events_to(core, leg);
+        if (peer != NULL && ended) end_live(peer, events[i].duration_samples);
+        if (peer != NULL && !ended) begin_live(core, peer, events[i].symbol, now_us);
         vg_core_event(core, ended ? VG_EVENT_DIGIT_ENDED : VG_EVENT_DIGIT_BEGAN, index, events[i].symbol, flags,
                       (int)(events[i].duration_samples / 8), now_us);
     }

@@ -67,6 +67,7 @@ typedef struct {
     uint8_t digit_ends;      /* end packets still to be sent */
     int16_t digit_code;      /* being sent as event; -1: none */
     uint8_t digit_sounding;  /* being sent as sound */
+    uint8_t digit_live;      /* being sent as event while the bridged party's tone sounds */
     uint32_t digit_timestamp;
     uint32_t digit_units;    /* sent so far, or samples so far */
     uint32_t digit_total;

@@ -673,6 +673,7 @@ def test_digits_both_ways() -> None:
     relayed = DigitHeard(inward.stream, "5", 80, False, passed_on=True)
     assert inward.leg.receive_media(relayed, inward.wire.now) == []
     assert inward.leg.digit(Digit("7"), inward.wire.now) == [] and inward.stream.digits == ["7"]
+    assert inward.leg.digit(Digit("8", carried=True), inward.wire.now) == [] and inward.stream.digits == ["7"]
     for body, event in ((b"Signal=#\r\nDuration=250\r\n", Digit("#", 250)), (b"Signal=16\r\n", HookFlash())):
         inward.caller.do(inward.client.info("application/dtmf-relay", body, inward.wire.now))
         inward.run()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from voipgw._native import g711
+from voipgw.dsp import dtmf
 from voipgw.errors import ConfigurationError, LocalProtocolError, NegotiationError, ResourceError
 from voipgw.media.plane import DigitBegan, DigitHeard, MediaStarted, MediaStopped, PlaybackEnded, ToneSegment
 
@@ -453,3 +454,61 @@ def test_what_cannot_be_played_is_named() -> None:
         one.stream.play_tones([ToneSegment((5000.0,), 10)])
     with pytest.raises(ConfigurationError, match="digit"):
         one.stream.send_digit("x")
+
+
+def dtmf_frames(symbol: str, on_ms: int, pad_ms: int = 200) -> list[bytes]:
+    pcm = np.concatenate([np.zeros(160, np.int16), dtmf(symbol, on_ms=on_ms, off_ms=0), np.zeros(8 * pad_ms, np.int16)])
+    octets = g711.encode(g711.ULAW, pcm[: len(pcm) // 160 * 160])
+    return [octets[at : at + 160] for at in range(0, len(octets), 160)]
+
+
+def test_a_digit_dialled_as_sound_goes_on_as_events_where_they_are_negotiated() -> None:
+    b = Bench()
+    line, trunk = b.line(), b.peer(telephone_event=101)
+    b.engine.bridge(line, trunk.stream)
+    line.detect_digits(True)
+    heard = []
+    for frame in dtmf_frames("8", 100):
+        b.frame(line, frame)
+        heard += b.advance(0.02)
+    events = [packet for packet in heard if packet.payload_type == 101]
+    assert {packet.payload[0] for packet in events} == {8}
+    assert [bool(packet.payload[1] & 0x80) for packet in events][-3:] == [True] * 3
+    assert 90 * 8 <= int.from_bytes(events[-1].payload[2:], "big") <= 130 * 8
+    assert {y.sequence - x.sequence & 0xFFFF for x, y in itertools.pairwise(heard)} == {1}
+    sound = [packet for packet in heard if packet.payload_type == 0]
+    loud = sum(np.max(np.abs(bench.decoded(packet.payload).astype(int))) > 500 for packet in sound)
+    assert loud <= 3  # what had left before the digit was certain
+    assert all(y.timestamp - x.timestamp & 0xFFFFFFFF < 8000 for x, y in itertools.pairwise(sound))
+    assert b.engine.take_events() == [
+        DigitBegan(line, "8"),
+        DigitHeard(line, "8", pytest.approx(100, abs=5), in_band=True, passed_on=True),
+    ]
+
+
+def test_sound_after_a_digit_goes_on_at_its_own_time() -> None:
+    b = Bench()
+    line, trunk = b.line(), b.peer(telephone_event=101)
+    b.engine.bridge(line, trunk.stream)
+    heard = []
+    for i in range(30):
+        if i == 10:
+            trunk.stream.send_digit("1", 100)
+        b.frame(line, noise())
+        heard += b.advance(0.02)
+    sound = [packet for packet in heard if packet.payload_type == 0]
+    assert sound[-1].timestamp - sound[0].timestamp & 0xFFFFFFFF == 160 * 29
+    assert len(sound) == 25  # 100 ms of it gave way to the digit
+
+
+def test_a_digit_that_is_sounding_when_the_bridge_ends_is_ended() -> None:
+    b = Bench()
+    line, trunk = b.line(), b.peer(telephone_event=101)
+    b.engine.bridge(line, trunk.stream)
+    line.detect_digits(True)
+    for frame in dtmf_frames("8", 300)[:6]:
+        b.frame(line, frame)
+        b.advance(0.02)
+    b.engine.unbridge(line)
+    heard = b.advance(0.2)
+    assert [bool(packet.payload[1] & 0x80) for packet in heard] == [True] * 3
