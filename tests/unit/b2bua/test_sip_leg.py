@@ -671,7 +671,7 @@ def test_digits_both_ways() -> None:
     heard = DigitHeard(inward.stream, "5", 80, False)
     assert inward.leg.receive_media(heard, inward.wire.now) == [Digit("5", 80)]
     relayed = DigitHeard(inward.stream, "5", 80, False, passed_on=True)
-    assert inward.leg.receive_media(relayed, inward.wire.now) == []
+    assert inward.leg.receive_media(relayed, inward.wire.now) == [Digit("5", 80, carried=True)]
     assert inward.leg.digit(Digit("7"), inward.wire.now) == [] and inward.stream.digits == ["7"]
     assert inward.leg.digit(Digit("8", carried=True), inward.wire.now) == [] and inward.stream.digits == ["7"]
     for body, event in ((b"Signal=#\r\nDuration=250\r\n", Digit("#", 250)), (b"Signal=16\r\n", HookFlash())):
