@@ -222,6 +222,10 @@ class Endpoint:
         _log.debug("malformed message from %s:%d: %s", *arrival.source, error)
         self._servers.refuse_unreadable(error, data, arrival, path)
 
+    def unfinished(self, connection: StreamConnection) -> None:
+        """A message was begun on a connection."""
+        self._deadlines.set(connection, connection.next_deadline())
+
     def kept_alive(self) -> None:
         """A keep-alive came."""
         self.counters.keep_alives += 1

@@ -26,7 +26,7 @@ from voipgw.sip.effects import (
 from voipgw.sip.message import Request, Response
 from voipgw.sip.parser import refusal
 from voipgw.sip.timers import State
-from voipgw.sip.transaction import InviteServer, NonInviteServer, server_key
+from voipgw.sip.transaction import InviteServer, NonInviteServer, ServerKey, server_key
 from voipgw.sip.transport import RELIABLE, bare, default_port, seen_from
 
 Accept = Callable[[Request, Arrival, float], TransactionUser | list[Effect] | None]
@@ -69,7 +69,8 @@ class Servers:
         self._timers = owner.settings.timers
         self._max = owner.settings.max_transactions
         self._allow = frozenset(owner.settings.allow)
-        self._by_key: dict[tuple[str, ...], ServerTransaction] = {}
+        self._by_key: dict[ServerKey, ServerTransaction] = {}
+        self._by_request: dict[int, ServerTransaction] = {}  #: by identity of the request, until its final response
         self._merged: dict[
             tuple[str, ...], ServerTransaction
         ] = {}  #: INVITEs outside dialogs, as section 8.2.2.2 compares
@@ -80,25 +81,28 @@ class Servers:
     def clear(self) -> None:
         """Forget all."""
         self._by_key.clear()
+        self._by_request.clear()
         self._merged.clear()
 
     def receive(self, request: Request, arrival: Arrival, path: Path, now: float) -> None:
         """A request, new or not."""
-        transaction = self._by_key.get(server_key(request))
+        key = server_key(request)
+        transaction = self._by_key.get(key)
+        method = request.method
         if transaction is not None and transaction.machine is not None:
-            if request.method != "ACK":
+            if method != "ACK":
                 self._owner.counters.retransmissions_received += 1
             self._run(transaction, transaction.machine.receive(request, now), arrival, now)
-        elif request.method == "ACK":
+        elif method == "ACK":
             self._acknowledged(request, arrival, now)
-        elif request.method == "CANCEL":
+        elif method == "CANCEL":
             self._cancelled(request, arrival, path, now)
         else:
-            self._new(request, arrival, path, now)
+            self._new(request, method, key, arrival, path, now)
 
     def respond(self, request: Request, response: Response, now: float) -> None:
         """An answer to a request that was delivered."""
-        transaction = self._by_key.get(server_key(request))
+        transaction = self._by_request.get(id(request)) or self._by_key.get(server_key(request))
         if transaction is None or transaction.machine is None:
             self._owner.counters.dropped["answer to nothing"] += 1
             return
@@ -106,6 +110,7 @@ class Servers:
         if not effects:
             self._owner.counters.dropped["answer out of order"] += 1
         elif response.status >= 200:
+            self._by_request.pop(id(transaction.request), None)
             transaction.user = transaction.request = transaction.provisional = None
         else:
             transaction.provisional = response
@@ -128,36 +133,34 @@ class Servers:
 
     # New requests.
 
-    def _new(self, request: Request, arrival: Arrival, path: Path, now: float) -> None:
+    def _new(self, request: Request, method: str, key: ServerKey, arrival: Arrival, path: Path, now: float) -> None:
         request, path = self._completed(request, arrival, path)
         call_id, to_tag, from_tag = request.call_id, request.to_tag, request.from_tag or ""
         user: TransactionUser | None = None
         merged: tuple[str, ...] | None = None
-        objection = self._objection(request)
+        objection = self._objection(request, method)
         if objection is None and to_tag:
             user = self._owner.user_of(call_id, to_tag, from_tag)
             objection = self._answers.answer(request, 481) if user is None else None
-        elif objection is None and request.method == "INVITE":
+        elif objection is None and method == "INVITE":
             merged = (call_id, from_tag, str(request.cseq_number))
             objection = self._objection_to_call(request, merged)
         if objection is not None:
             self._refuse(objection, path)
             return
-        key = server_key(request)
-        machine = InviteServer if request.method == "INVITE" else NonInviteServer
+        machine = InviteServer if method == "INVITE" else NonInviteServer
         reliable = arrival.transport in RELIABLE
         transaction = ServerTransaction(request, key, machine(request, self._timers, reliable=reliable), path)
         transaction.user = user
-        self._by_key[key] = transaction
+        self._by_key[key] = self._by_request[id(request)] = transaction
         if merged is not None:
             transaction.merged = merged
             self._merged[merged] = transaction
         assert transaction.machine is not None
         self._run(transaction, transaction.machine.start(now), arrival, now)
 
-    def _objection(self, request: Request) -> Response | None:
+    def _objection(self, request: Request, method: str) -> Response | None:
         """What the endpoint itself has against a request (sections 8.2.1, 8.2.2.1 and 16.3)."""
-        method = request.method
         if method not in self._allow:
             return self._answers.not_allowed(request, 405 if method in METHODS else 501)
         if len(self._by_key) >= self._max:
@@ -283,6 +286,8 @@ class Servers:
 
     def _forget(self, transaction: ServerTransaction) -> None:
         self._by_key.pop(transaction.key, None)
+        if transaction.request is not None:
+            self._by_request.pop(id(transaction.request), None)
         if transaction.merged is not None:
             self._merged.pop(transaction.merged, None)
         transaction.machine = transaction.user = transaction.request = transaction.provisional = None

@@ -39,6 +39,10 @@ class StreamUser(Protocol):
         """A double CRLF came and was answered (RFC 5626 section 3.5.1)."""
         ...
 
+    def stream_unfinished(self, connection: StreamConnection) -> None:
+        """A message was begun; the connection's deadline may be earlier now."""
+        ...
+
     def stream_malformed(self, connection: StreamConnection, error: ParseError, data: bytes) -> None:
         """The stream cannot be followed any further; the connection is about to close."""
         ...
@@ -61,6 +65,7 @@ class StreamConnection(asyncio.Protocol):
     ) -> None:
         self.transport = transport
         self.flow = flow
+        self.listener = 0  #: flow of the listening point that took it; 0 where we opened it
         self.local: Address = ("", 0)
         self.remote: Address = ("", 0)
         self.closed = False
@@ -159,6 +164,7 @@ class StreamConnection(asyncio.Protocol):
             self._begun_at = math.inf
         elif self._begun_at == math.inf or messages:
             self._begun_at = self._heard_at
+            self._user.stream_unfinished(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Called by asyncio."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import itertools
 from typing import Protocol
 
@@ -96,6 +97,10 @@ class TransportUser(Protocol):
         """A keep-alive came, and was answered where it wants an answer."""
         ...
 
+    def unfinished(self, connection: StreamConnection) -> None:
+        """A message was begun; the connection's deadline may be earlier now."""
+        ...
+
     def unreadable(self, error: ParseError, data: bytes, arrival: Arrival, path: Path) -> None:
         """A stream cannot be followed any more; it is closed after this."""
         ...
@@ -154,7 +159,7 @@ class Transports:
                 wire = self._open_wire(flow, (host, port))
                 bound = wire.local[1]
             elif transport == "tcp":
-                server = await self._network.listen((host, port), self._accepted)
+                server = await self._network.listen((host, port), functools.partial(self._accepted, flow))
                 self._servers.append(server)
                 bound = server.address[1]
             else:
@@ -167,7 +172,13 @@ class Transports:
         return listener
 
     def listener_for(self, transport: str, host: str, flow: int | None = None) -> Listener | None:
-        """The listening point that requests to ``host`` leave from: the one of ``flow``, else the first of the same family."""
+        """The listening point that requests to ``host`` leave from: the one of ``flow``, else the first of the same family.
+
+        ``flow`` may also name a connection, and then stands for the listening point that took it.
+        """
+        connection = self._connections.get(flow or 0)
+        if connection is not None:
+            flow = connection.listener
         family = family_of(host)
         fitting = [x for x in self.listeners if x.transport == transport and family_of(x.host) is family]
         for listener in fitting:
@@ -263,8 +274,10 @@ class Transports:
 
     # Streams.
 
-    def _accepted(self) -> StreamConnection:
-        return StreamConnection("tcp", next(self._flows), self, self._limits, self._loop.time)
+    def _accepted(self, listener: int = 0) -> StreamConnection:
+        connection = StreamConnection("tcp", next(self._flows), self, self._limits, self._loop.time)
+        connection.listener = listener
+        return connection
 
     def _connect(self, transport: str, remote: Address) -> StreamConnection:
         if len(self._connections) >= self._max_connections:
@@ -311,6 +324,10 @@ class Transports:
     def stream_kept_alive(self, connection: StreamConnection) -> None:
         """A ping was answered."""
         self._user.kept_alive()
+
+    def stream_unfinished(self, connection: StreamConnection) -> None:
+        """A message was begun."""
+        self._user.unfinished(connection)
 
     def stream_malformed(self, connection: StreamConnection, error: ParseError, data: bytes) -> None:
         """The stream cannot be followed."""

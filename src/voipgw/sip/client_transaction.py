@@ -135,7 +135,7 @@ class InviteClient:
         self._request = None
         if self._reliable:
             return [Send(ack), Deliver(response), *self._end()]
-        self._ack = bytes(ack)
+        self._ack = ack.raw
         self._end_at = now + self._timers.timer_d_s
         return [Send(ack), Deliver(response)]
 

@@ -21,7 +21,7 @@ def server_key(request: Request, method: str | None = None) -> ServerKey:
     """What makes a request belong to a transaction (section 17.2.3): branch, sent-by and method, where ACK counts as INVITE.
 
     ``method`` stands in for the request's own: "INVITE" finds what a CANCEL is about (section 9.2). A branch without the magic
-    cookie is RFC 2543's, where Request-URI, From tag, Call-ID, CSeq number and the whole top Via are compared instead.
+    cookie is RFC 2543's, where Request-URI, From tag, Call-ID, CSeq number and the sender in the top Via are compared instead.
     """
     method = method or request.method
     if method == "ACK":
@@ -30,7 +30,8 @@ def server_key(request: Request, method: str | None = None) -> ServerKey:
     if branch is not None and branch[:7] == MAGIC_COOKIE:
         return (branch, request.sent_by, method)
     tag = request.from_tag or ""
-    return (str(request.via), request.uri_text, tag, request.call_id, str(request.cseq_number), method)
+    via = f"{request.sent_by} {branch}"
+    return (via, request.uri_text, tag, request.call_id, str(request.cseq_number), method)
 
 
 class InviteServer:
@@ -71,7 +72,7 @@ class InviteServer:
             return []
         self._again_at = math.inf
         if status < 200:
-            self._stored = bytes(response)
+            self._stored = response.raw
             return [Send(response)]
         self._request = None
         self._end_at = now + self._timers.limit_s
@@ -80,7 +81,7 @@ class InviteServer:
             self._stored = b""
             return [Send(response)]
         self.state = State.COMPLETED
-        self._stored = bytes(response)
+        self._stored = response.raw
         if not self._reliable:
             self._again_at = now + self._interval_s
         return [Send(response)]
@@ -102,7 +103,7 @@ class InviteServer:
         if self._request is not None:
             self._again_at = math.inf
             trying = Response.answer(self._request, 100)
-            self._stored = bytes(trying)
+            self._stored = trying.raw
             return [Send(trying)]
         self._interval_s = min(2 * self._interval_s, self._timers.t2_s)
         self._again_at = now + self._interval_s
@@ -171,7 +172,7 @@ class NonInviteServer:
             return []
         if self._reliable:
             return [Send(response), *self._end()]
-        self._stored = bytes(response)
+        self._stored = response.raw
         self._end_at = now + self._timers.limit_s
         return [Send(response)]
 
@@ -194,7 +195,7 @@ class NonInviteServer:
     def _provisional(self, response: Response) -> list[Effect]:
         self.state = State.PROCEEDING
         self._trying_at = math.inf
-        self._stored = bytes(response)
+        self._stored = response.raw
         return [Send(response)]
 
     def _end(self) -> list[Effect]:

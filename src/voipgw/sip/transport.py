@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 from voipgw.errors import ParseError
 from voipgw.sip.effects import Address, Arrival, Destination
 from voipgw.sip.message import Request
+from voipgw.sip.parser import parse
 from voipgw.sip.uri import Uri
 
 LARGE_OCTETS = 1300  #: a request longer than this goes over a transport with congestion control (section 18.1.1)
 RELIABLE = frozenset({"tcp", "tls", "ws", "wss"})
+_PLAIN_VIA = re.compile(rb"\r\n(?:Via|v): ?SIP/2\.0/[A-Z]+ [^\s;,\"]+(?:;[^\s;,\"]+)+\r\n", re.I)
 _SECURE = {"udp": "tls", "tcp": "tls", "ws": "wss"}
 
 
@@ -64,12 +68,16 @@ def seen_from(request: Request, arrival: Arrival) -> tuple[Request, Address]:
     to the source address, at the source port with ``rport``, at sent-by's without (section 18.2.2).
     """
     host, port = arrival.source
-    line = request.header("Via") or ""
-    if "rport" not in line and "maddr" not in line and "," not in line and line.isascii():
-        named, _, named_port = request.sent_by.partition(":") if line.find("[") < 0 else _split(request.sent_by)
-        back = int(named_port) if named_port else default_port(arrival.transport)
-        if named == host:
-            return request, (host, back)
+    raw = request.raw
+    if b"maddr" not in raw:
+        if b"rport" in raw:
+            noted = _noted(raw, host, port)
+            if noted is not None:
+                return noted, arrival.source
+        else:
+            named, named_port = _split(request.sent_by)
+            if named == host:
+                return request, (host, int(named_port) if named_port else default_port(arrival.transport))
     via = request.via
     asks = via.wants_rport
     if asks or bare(via.host) != host:
@@ -81,6 +89,21 @@ def seen_from(request: Request, arrival: Arrival) -> tuple[Request, Address]:
     return request, (host, port if asks else via.port or default_port(arrival.transport))
 
 
-def _split(sent_by: str) -> tuple[str, str, str]:
-    host, _, rest = sent_by[1:].partition("]")
-    return host, "", rest[1:]
+def _noted(raw: bytes, host: str, port: int) -> Request | None:
+    """The common case done on the octets: one plain Via line that asks for ``rport``. None where it is not that plain."""
+    match = _PLAIN_VIA.search(raw)
+    if match is None or b"received" in match[0]:
+        return None
+    at = raw.find(b";rport", match.start(), match.end()) + 6
+    if at < 6 or raw[at] not in b";\r":
+        return None
+    noted = parse(b"%b=%d;received=%b%b" % (raw[:at], port, host.encode(), raw[at:]))
+    return noted if isinstance(noted, Request) else None
+
+
+def _split(sent_by: str) -> tuple[str, str]:
+    if sent_by[:1] == "[":
+        host, _, rest = sent_by[1:].partition("]")
+        return host, rest[1:]
+    host, _, port = sent_by.partition(":")
+    return host, port
