@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,8 @@ class CompiledPlan:
         written = "\n".join(map(repr, (plan.country, plan.area, plan.trust, plan.emergency, *plan.trunks, *plan.lines)))
         rules = "\n".join(map(repr, (*plan.rules, *plan.forbids)))
         self.fingerprint = hashlib.sha256(f"{written}\n{rules}".encode()).hexdigest()[:12]
+        self._rejects = frozenset(index for index, rule in enumerate(self.rules) if rule.refusal is not None)
+        self._reaches: dict[tuple[object, ...], digit_map.Reach] = {}
         self._digit_maps: dict[tuple[str, str], digit_map.DigitMap] = {}
 
     def _compiled_rule(self, rule: Rule, branches: tuple[Branch, ...]) -> CompiledRule:
@@ -201,6 +203,13 @@ class CompiledPlan:
             return Source(SourceKind.TRUNK, best[2].name, address, trusted=True)
         trusted = any(within(address, network) for network in self.trust)
         return Source(SourceKind.ADDRESS, address, address, trusted)
+
+    def reach(self, branches: Sequence[Branch], numbering: Numbering) -> digit_map.Reach:
+        """The numbers that ``branches`` reach, worked out once for all sources that have them in common."""
+        key = (id(numbering), *map(id, branches))
+        if key not in self._reaches:
+            self._reaches[key] = digit_map.Reach(branches, numbering, self._rejects)
+        return self._reaches[key]
 
     def digit_map(self, source: Source | str) -> digit_map.DigitMap:
         """When a number dialled by ``source`` (``"line:1"``) is complete.

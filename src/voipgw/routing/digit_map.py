@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,9 +18,13 @@ from voipgw.routing.predicates import At, ClassIs, HeaderIs, NumberIs, Predicate
 if TYPE_CHECKING:
     from voipgw.routing.compiled import CompiledPlan
 
+__all__ = ["DigitMap", "DigitMatch"]
+
 _MOST_CACHED = 4096
 _LONGEST_SHORT = 32
 _SHORT = Pattern((), 1, _LONGEST_SHORT, patterns.DIALLED)
+_PLAIN = Pattern((), 1, _LONGEST_SHORT, patterns.class_of("0123456789*"))
+_DIALLED = frozenset("0123456789*#+")
 _PLUS = (patterns.parse("+ZX{2,14}"),)
 _BARE_E164 = (patterns.parse("ZX{6,14}"),)
 
@@ -41,6 +45,62 @@ class _Way:
         return longer is not None and not any(each.contains(longer) for each in self.without)
 
 
+class Reach:
+    """The numbers that some branches of a plan reach, indexed by how they begin. Sources share it."""
+
+    def __init__(self, branches: Sequence[Branch], numbering: Numbering, rejects: frozenset[int]) -> None:
+        self._rejects = rejects
+        self._branches: dict[str, list[Branch]] = {}
+        for branch in branches:
+            self._branches.setdefault(branch.literal if branch.named else "", []).append(branch)
+        self._ways: dict[str, list[_Way]] = {}
+        self._excepted: list[_Way] = []
+        self._beginnings: set[str] = set()
+        for way in dict.fromkeys(self._all_ways(branches, numbering)):
+            literal = way.dialled.literal
+            if way.without:
+                self._excepted.append(way)
+                continue
+            self._ways.setdefault(literal, []).append(way)
+            self._beginnings.update(literal[:size] for size in range(len(literal)))
+
+    @property
+    def empty(self) -> bool:
+        """Whether no number is reached."""
+        return not (self._ways or self._excepted)
+
+    def _all_ways(self, branches: Sequence[Branch], numbering: Numbering) -> Iterator[_Way]:
+        for text in sorted(numbering.extensions | numbering.emergency):
+            if self.routable(numbering.normalise(text)):
+                yield _Way(patterns.exact(text))
+        for branch in branches:
+            if not any(isinstance(atom, ClassIs) and wanted for atom, wanted in branch.conditions):
+                yield from _ways_of(branch, numbering)
+
+    def routable(self, number: Number) -> bool:
+        """Whether a branch takes the number, at some time and from some calling number."""
+        kind, text = number.kind, number.text
+        if kind is NumberKind.INVALID:
+            return False
+        return any(
+            branch.pattern.matches(text)
+            and _of_kind(branch, kind)
+            and not any(each.matches(text) for each in branch.without)
+            and not (kind is NumberKind.EMERGENCY and branch.index in self._rejects)
+            and not (kind is NumberKind.UNKNOWN and not branch.named)
+            for size in range(len(text) + 1)
+            for branch in self._branches.get(text[:size], ())
+        )
+
+    def grows(self, digits: str) -> bool:
+        """Whether a longer number than ``digits`` begins so."""
+        return (
+            digits in self._beginnings
+            or any(way.grows(digits) for size in range(len(digits) + 1) for way in self._ways.get(digits[:size], ()))
+            or any(way.grows(digits) for way in self._excepted)
+        )
+
+
 class DigitMap:
     """The numbers that one source can dial. It follows the plan's normalisation, its rules and the lengths of the country.
 
@@ -52,21 +112,15 @@ class DigitMap:
         self.source = source
         self._numbering = plan.numbering_of(source)
         stranger = source.kind is SourceKind.ADDRESS and not source.trusted
-        self._rejects = frozenset(index for index, rule in enumerate(plan.rules) if rule.refusal is not None)
-        self._branches = tuple(
-            branch
-            for rule in plan.rules
-            for branch in rule.branches
-            if (rule.rule.strangers or not stranger) and _applies(branch, source)
-        )
+        shared: list[Branch] = []
+        own: list[Branch] = []
+        for rule in plan.rules:
+            for branch in rule.branches:
+                if (rule.rule.strangers or not stranger) and _applies(branch, source):
+                    named = branch.source is not None and branch.source.name is not None
+                    (own if named else shared).append(branch)
+        self._reaches = (plan.reach(shared, self._numbering), plan.reach(own, self._numbering))
         self._cache: dict[str, DigitMatch] = {}
-        self._ways: dict[str, list[_Way]] = {}
-        for way in dict.fromkeys(self._all_ways()):
-            for symbol in patterns.SYMBOLS[:13]:
-                if way.dialled.starting(symbol) is not None:
-                    self._ways.setdefault(symbol, []).append(way)
-        for symbol, ways in self._ways.items():
-            self._ways[symbol] = _without_repetition(ways)
 
     def match(self, digits: str) -> DigitMatch:
         """What ``digits``, dialled so far, amount to."""
@@ -79,43 +133,24 @@ class DigitMap:
 
     def _match(self, digits: str) -> DigitMatch:
         if not digits:
-            return DigitMatch.INCOMPLETE if self._ways else DigitMatch.IMPOSSIBLE
+            possible = any(not reach.empty for reach in self._reaches)
+            return DigitMatch.INCOMPLETE if possible else DigitMatch.IMPOSSIBLE
+        if not set(digits) <= _DIALLED:
+            return DigitMatch.IMPOSSIBLE
         number = self._numbering.normalise(digits)
-        complete = self._routable(number)
+        complete = any(reach.routable(number) for reach in self._reaches)
         if complete and number.kind is NumberKind.EMERGENCY:
             return DigitMatch.COMPLETE  # nobody waits for a longer number here
-        grows = any(way.grows(digits) for way in self._ways.get(digits[0], ()))
+        grows = any(reach.grows(digits) for reach in self._reaches)
         if complete:
             return DigitMatch.COMPLETE_MAY_GROW if grows else DigitMatch.COMPLETE
         return DigitMatch.INCOMPLETE if grows else DigitMatch.IMPOSSIBLE
-
-    def _routable(self, number: Number) -> bool:
-        kind, text = number.kind, number.text
-        if kind is NumberKind.INVALID:
-            return False
-        return any(
-            branch.pattern.matches(text)
-            and _of_kind(branch, kind)
-            and not any(each.matches(text) for each in branch.without)
-            and not (kind is NumberKind.EMERGENCY and branch.index in self._rejects)
-            and not (kind is NumberKind.UNKNOWN and not branch.named)
-            for branch in self._branches
-        )
-
-    def _all_ways(self) -> Iterator[_Way]:
-        numbering = self._numbering
-        for text in sorted(numbering.extensions | numbering.emergency):
-            if self._routable(numbering.normalise(text)):
-                yield _Way(patterns.exact(text))
-        for branch in self._branches:
-            if not any(isinstance(atom, ClassIs) and wanted for atom, wanted in branch.conditions):
-                yield from _ways_of(branch, numbering)
 
 
 def _ways_of(branch: Branch, numbering: Numbering) -> Iterator[_Way]:
     free = numbering.country is None and not numbering.e164
     if branch.named or free:
-        short = branch.pattern.intersect(_SHORT)
+        short = branch.pattern.intersect(_SHORT if branch.named else _PLAIN)
         if short is not None:
             yield _Way(short, branch.without)
     yield from _through(branch, Pattern(), "", _PLUS)
@@ -141,12 +176,6 @@ def _through(branch: Branch, dialled: Pattern, text: str, rest: tuple[Pattern, .
 
 def _behind(dialled: Pattern, rest: Pattern) -> Pattern:
     return attrs.evolve(rest, head=dialled.head + rest.head)
-
-
-def _without_repetition(ways: list[_Way]) -> list[_Way]:
-    """The ways that are not part of a plainer one."""
-    plain = [way for way in ways if not way.without]
-    return [way for way in ways if not any(other != way and other.dialled.contains(way.dialled) for other in plain)]
 
 
 def _applies(branch: Branch, source: Source) -> bool:

@@ -33,9 +33,9 @@ class NumberKind(enum.Enum):
     E164 = "E.164"
     EMERGENCY = "emergency"  #: of the country of the source
     EXTENSION = "extension"  #: of a line of this plan
-    SHORT = "short"  #: taken as it was dialled: a source without a country, or a code with ``*`` or ``#``
+    SHORT = "short"  #: taken as it was dialled, by a source without a country
     NAME = "name"  #: a SIP user such as ``alice``
-    UNKNOWN = "unknown"  #: digits that are no number of the country: only a rule that names them can match
+    UNKNOWN = "unknown"  #: no number of the country, or a code: only a rule that names it can match
     INVALID = "invalid"  #: empty, too long, or with something in it that belongs in no number
 
 
@@ -221,7 +221,7 @@ class Numbering:
 
     def _digits(self, dialled: str) -> Number:
         if not dialled.isdigit():
-            if self.country is None:
+            if self.country is None and "#" not in dialled:
                 return Number(NumberKind.SHORT, dialled, "a code, as dialled")
             return Number(NumberKind.UNKNOWN, dialled, "a code: only a rule that names it can match")
         if self.e164:

@@ -182,7 +182,7 @@ def prefix(text: str) -> Pattern:
         ConfigurationError: ``text`` holds something other than digits, ``*``, ``#`` and a leading ``+``.
     """
     _require_digits(text, "the beginning of a number, such as +44 or 9")
-    more = DIGITS if text.startswith("+") else DIALLED
+    more = DIALLED if "*" in text or "#" in text else DIGITS
     return Pattern(tuple(_BIT[symbol] for symbol in text), 0, LONGEST - len(text), more)
 
 
