@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 import io
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -84,6 +87,47 @@ def test_a_full_disk_keeps_records_up_to_the_bound_and_writes_them_later(tmp_pat
     assert (writer.written, writer.pending, writer.last_error) == (2, 0, None)
     assert lines(path) == ["c2", "c3"]
     writer.close()
+
+
+@contextlib.contextmanager
+def files_of_at_most(octets: int) -> Iterator[None]:
+    """A disk that is full at a size: a write that crosses it is cut off, the next one fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (octets, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_line_that_the_disk_cut_off_is_written_again_in_full(tmp_path: Path) -> None:
+    path = tmp_path / "cdr.jsonl"
+    writer = JsonLinesWriter(path)
+    writer.write(record("c1"))
+    with files_of_at_most(path.stat().st_size + 100):
+        for call_id in ("c2", "c3"):
+            writer.begin(record(call_id, over=False))
+            writer.write(record(call_id))
+        assert (writer.written, writer.pending) == (1, 2)
+        assert str(path) in (writer.last_error or "")
+    writer.heartbeat()
+    assert (writer.written, writer.pending, writer.last_error) == (3, 0, None)
+    assert [r.call_id for r in read_records(path)] == ["c1", "c2", "c3"]
+    writer.close()
+    assert os.listdir(tmp_path) == ["cdr.jsonl"]
+
+
+def test_a_journal_that_a_full_disk_cut_off_is_whole_again_at_the_next_heartbeat(tmp_path: Path) -> None:
+    path = tmp_path / "cdr.jsonl"
+    writer = JsonLinesWriter(path)
+    writer.begin(record("c1", over=False))
+    with files_of_at_most(Path(f"{path}.open.0").stat().st_size + 50):
+        writer.begin(record("c2", over=False))
+        writer.heartbeat()
+    writer.heartbeat()
+    writer.close()
+    JsonLinesWriter(path).close()
+    assert [(r.call_id, r.recovered) for r in read_records(path)] == [("c1", True), ("c2", True)]
 
 
 def test_a_torn_line_is_closed_before_the_next_and_passed_over(tmp_path: Path) -> None:
