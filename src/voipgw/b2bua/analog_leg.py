@@ -353,7 +353,7 @@ class AnalogLeg:
         if self._ended or event.carried:
             return []
         if event.symbol in "0123456789*#ABCD" and self._stream is not None:
-            self._stream.send_digit(event.symbol, event.duration_ms)
+            self._stream.send_digit(event.symbol, min(max(event.duration_ms, 50), 8000))
         return []
 
     def release(self, event: Released, now: float) -> list[Effect]:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from voipgw import dsp
 from voipgw.drivers.hearing import SILENCE, SILENCE_S, VOICE, Ear
-from voipgw.drivers.telephone_country import caller_id_receiver, shapes_of
+from voipgw.drivers.telephone_country import caller_id_receiver, flash_ms, shapes_of
 from voipgw.entropy import Entropy
 from voipgw.errors import ExpectationFailed, LocalProtocolError
 from voipgw.pstn.line import Feed
@@ -59,12 +59,17 @@ class Recording:
         self.start_sample = start_sample
         self.start = start  #: loop time at which it began
         self._frames: list[Pcm] = []
-        self._open = True
+        self.running = True  #: until ``stop``
 
     def add(self, pcm: Pcm | None, length: int) -> None:
         """The next frame; None for silence."""
-        if self._open:
+        if self.running:
             self._frames.append(np.zeros(length, np.int16) if pcm is None else pcm)
+
+    @property
+    def length(self) -> int:
+        """Samples so far."""
+        return sum(len(frame) for frame in self._frames)
 
     @property
     def samples(self) -> Pcm:
@@ -73,7 +78,7 @@ class Recording:
 
     def stop(self) -> Pcm:
         """End it and return its int16[n] samples."""
-        self._open = False
+        self.running = False
         return self.samples
 
 
@@ -99,6 +104,7 @@ class SimTelephone:
         self._port = port
         self._entropy = entropy
         self._bounce_s = bounce_s
+        self._flash_ms = flash_ms(country)
         self._closed = False  # the contact, as it is
         self._wanted = False  # the contact, once it has stopped bouncing
         self._bounces: list[asyncio.TimerHandle] = []
@@ -144,9 +150,13 @@ class SimTelephone:
                     played.done.exception()  # nobody need be waiting
             self._playing.clear()
 
-    async def flash(self, ms: float = 500.0) -> None:
-        """Press the hook for a moment."""
-        await self._break_for([(0.0, ms / 1000)], "flash")
+    async def flash(self, ms: float | None = None) -> None:
+        """Press the hook, or the recall key, for a moment; without ``ms`` as long as in its country.
+
+        Raises:
+            LocalProtocolError: the handset is not lifted.
+        """
+        await self._break_for([(0.0, (ms if ms is not None else self._flash_ms) / 1000)], "flash")
 
     async def dial(self, digits: str, *, on_ms: float = 80.0, off_ms: float = 80.0, level_dbm0: float = -9.0) -> None:
         """Press keys: their DTMF sounds go into the microphone; returns when the last has sounded.
@@ -202,6 +212,19 @@ class SimTelephone:
         recording = Recording(self.samples_heard, self._now())
         self._recordings.append(recording)
         return recording
+
+    async def listen(self, seconds: float) -> Pcm:
+        """Record the earpiece for ``seconds``: int16[8000 * seconds], silence where the handset was put down.
+
+        Raises:
+            LocalProtocolError: the handset is not lifted.
+        """
+        self._need_lifted("listen")
+        recording, wanted = self.record(), round(8000 * seconds)
+        await asyncio.sleep(seconds)
+        await self._wait(lambda: not self.lifted or recording.length >= wanted, 0.2)  # frames on their way
+        heard = recording.stop()[:wanted]
+        return np.concatenate([heard, np.zeros(wanted - len(heard), np.int16)])
 
     # -- what a person notices
 
@@ -319,6 +342,7 @@ class SimTelephone:
             return
         heard = pcm if self._closed else None
         if self._recordings:
+            self._recordings = [recording for recording in self._recordings if recording.running]
             for recording in self._recordings:
                 recording.add(heard, length)
         self.ear.hear(heard)

@@ -37,3 +37,8 @@ def caller_id_receiver(country: str) -> dsp.CallerIdReceiver:
     """A receiver of the country's standard; of Bell's where the country has none."""
     method = dsp.country(country).caller_id
     return dsp.CallerIdReceiver(method.standard if method is not None else dsp.CallerIdStandard.BELLCORE)
+
+
+def flash_ms(country: str) -> float:
+    """How long the telephone's recall key opens the loop; North Americans press the hook by hand."""
+    return 500.0 if country in ("us", "ca") else 150.0
