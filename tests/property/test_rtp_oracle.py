@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from voipgw._native._vg import ffi, lib
@@ -133,6 +133,9 @@ def test_reports_of_either_are_read_by_the_other(
 
 
 @given(u32, u32, u64)
+@example(1, 0, 0)
+@example(1, 65, 0)
+@example(1, 64, 0)
 def test_both_compute_the_same_round_trip(last_sr: int, delay: int, ntp: int) -> None:
     block = ReportBlock(1, 0, 0, 0, 0, last_sr, delay)
     report: Any = ffi.new("vg_rtcp_block *", {"last_sr": last_sr, "delay_since_sr": delay})

@@ -151,14 +151,16 @@ class SourceStatistics:
 
 def round_trip_s(report: ReportBlock, arrival_ntp: int) -> float | None:
     """The round trip that a report block on us tells (section 6.4.1); None when its source has no SR of ours yet, or
-    states a delay longer than the time since.
+    states a delay longer than the time since; up to 1 ms of that is the resolution of clocks, and counts as no time.
 
     ``arrival_ntp`` is the 64-bit NTP time of its arrival by our clock.
     """
     if report.last_sr == 0:
         return None
     ticks = ((arrival_ntp >> 16) - report.delay_since_last_sr - report.last_sr) & 0xFFFFFFFF
-    return None if ticks & 0x80000000 else ticks / 65536
+    if ticks & 0x80000000:
+        return 0.0 if (1 << 32) - ticks < 66 else None
+    return ticks / 65536
 
 
 def rtcp_interval_s(

@@ -100,6 +100,7 @@ def test_the_round_trip_is_what_is_left_after_the_peers_delay() -> None:
     assert round_trip_s(block, 0xB710_8000 << 16) == pytest.approx(6.125)  # the example of section 6.4.1
     assert round_trip_s(ReportBlock(1, 0, 0, 0, 0), 5) is None
     assert round_trip_s(block, 0xB705_2000 << 16) is None
+    assert round_trip_s(block, (0xB705_2000 + 0x0005_4000 - 1) << 16) == 0.0
 
 
 def test_rtcp_intervals_keep_the_minimum_and_grow_with_the_session() -> None:
