@@ -170,17 +170,7 @@ class Plan:
             on_cause: edits of the failover table: ``{486: "next", "congestion": "final"}``.
         """
         self._new_name(name, "trunk", self._trunks)
-        if not isinstance(destination, str) or not (found := _URI.fullmatch(destination)) or int(found[1] or 1) > 65535:
-            raise wrong(
-                f"the destination {destination!r} of trunk {name!r}",
-                "a URI without user, such as 'sip:198.51.100.7:5060'",
-            )
-        if numbers not in {"dialled", "e164"}:
-            raise wrong(f"numbers={numbers!r} of trunk {name!r}", "'dialled' or 'e164'")
-        if (register or password_env) and not username:
-            raise wrong(f"trunk {name!r} with a password or registration but no username", "username='...' beside it")
-        if username and not password_env:
-            raise wrong(f"trunk {name!r} with a username but no password_env", "the name of an environment variable")
+        _check_trunk(name, destination, numbers, username, password_env, register)
         reading = self._reading(
             self.country if country is None else country,
             (self.area if country is None else "") if area is None else area,
@@ -379,3 +369,19 @@ def _edits(edits: Mapping[FailureKey, Action | str] | None) -> dict[CauseClass |
         return dict(failover.edit(key, action) for key, action in (edits or {}).items())
     except ValueError as error:
         raise ConfigurationError(f"{here()}: on_cause: {error}") from None
+
+
+def _check_trunk(
+    name: str, destination: object, numbers: str, username: str, password_env: str, register: bool
+) -> None:
+    if not isinstance(destination, str) or not (found := _URI.fullmatch(destination)) or int(found[1] or 1) > 65535:
+        raise wrong(
+            f"the destination {destination!r} of trunk {name!r}",
+            "a URI without user, such as 'sip:198.51.100.7:5060'",
+        )
+    if numbers not in {"dialled", "e164"}:
+        raise wrong(f"numbers={numbers!r} of trunk {name!r}", "'dialled' or 'e164'")
+    if (register or password_env) and not username:
+        raise wrong(f"trunk {name!r} with a password or registration but no username", "username='...' beside it")
+    if username and not password_env:
+        raise wrong(f"trunk {name!r} with a username but no password_env", "the name of an environment variable")
