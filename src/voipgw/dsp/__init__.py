@@ -5,6 +5,8 @@ from __future__ import annotations
 from voipgw.dsp.caller_id import Absence, CallerId, CallerIdReceiver, CallTime, MessageForm
 from voipgw.dsp.country_tables import COUNTRIES, country
 from voipgw.dsp.dtmf import Digit, DtmfBank, DtmfDetector, dtmf
+from voipgw.dsp.level import Activity, ActivityDetector, ActivityKind, level_dbm0
+from voipgw.dsp.progress import ProgressTone, ProgressToneDetector
 from voipgw.dsp.tones import (
     Cadence,
     CallerIdAlert,
@@ -21,6 +23,9 @@ from voipgw.dsp.tones import (
 __all__ = [
     "COUNTRIES",
     "Absence",
+    "Activity",
+    "ActivityDetector",
+    "ActivityKind",
     "Cadence",
     "CallTime",
     "CallerId",
@@ -34,10 +39,13 @@ __all__ = [
     "DtmfBank",
     "DtmfDetector",
     "MessageForm",
+    "ProgressTone",
+    "ProgressToneDetector",
     "ToneGenerator",
     "ToneKind",
     "ToneSegment",
     "country",
     "dtmf",
+    "level_dbm0",
     "mix_add",
 ]
