@@ -55,7 +55,9 @@ class Activity:
 
 def _levels(frames: _Floats) -> _Floats:
     """float64[n] level in dBm0 of each of the float64[n, 160] frames."""
-    levels: _Floats = 10 * np.log10(np.maximum(np.mean(np.square(frames), axis=1), 1e-9) / _REFERENCE) + FULL_SCALE_SINE_DBM0
+    levels: _Floats = (
+        10 * np.log10(np.maximum(np.mean(np.square(frames), axis=1), 1e-9) / _REFERENCE) + FULL_SCALE_SINE_DBM0
+    )
     return levels
 
 
