@@ -5,8 +5,8 @@
 #include "vg_sip_syntax.h"
 #include "vg_sip_tables.h"
 
-/* Names compare by words: letters differ from their other case in one bit, and no token character that is not a letter
- * becomes a letter, a digit or '-' by setting it. The tables hold names in lower case, padded with NUL. */
+/* Names compare by words: letters differ from their other case in one bit, and of all other octets from 32 on none becomes
+ * a letter or '-' by setting it. The tables hold names in lower case, padded with NUL. */
 #define CASE 0x2020202020202020u
 
 static uint64_t word_at(const uint8_t *octets)
@@ -14,6 +14,25 @@ static uint64_t word_at(const uint8_t *octets)
     uint64_t word;
     memcpy(&word, octets, 8);
     return word;
+}
+
+/* Offset of the first octet below 32 from at on, or end; 16 octets, then 8, a step where the low octet comes first. */
+static inline size_t next_control(const uint8_t *octets, size_t at, size_t end)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    while (end - at >= 16) {
+        uint64_t one = word_at(octets + at), two = word_at(octets + at + 8);
+        uint64_t low = (one - CASE) & ~one & 0x8080808080808080u;
+        uint64_t high = (two - CASE) & ~two & 0x8080808080808080u;
+        if ((low | high) != 0) {
+            if (low != 0) return at + (size_t)(__builtin_ctzll(low) >> 3);
+            return at + 8 + (size_t)(__builtin_ctzll(high) >> 3);
+        }
+        at += 16;
+    }
+#endif
+    while (at < end && octets[at] >= 0x20) at++;
+    return at;
 }
 
 /* The id of a name of 2 to 21 octets that are tokens or not, 8 octets of padding readable behind it. */
@@ -33,7 +52,7 @@ static inline int known_id(const uint8_t *name, size_t length)
         size_t at = 8;
         while (at + 8 <= length && (word_at(name + at) | CASE) == word_at(other + at)) at += 8;
         while (at < length && (name[at] | 0x20) == other[at]) at++;
-        if (at >= length) return candidate[i];
+        if (at >= length) return next_control(name, 0, length) == length ? candidate[i] : 0;
     }
     return 0;
 }
@@ -65,25 +84,6 @@ static uint8_t method_id(const uint8_t *text, size_t length)
             memcmp(known_methods[id], text, length) == 0)
             return (uint8_t)id;
     return 0;
-}
-
-/* Offset of the first octet below 32 from at on, or end; 16 octets, then 8, a step where the low octet comes first. */
-static inline size_t next_control(const uint8_t *octets, size_t at, size_t end)
-{
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    while (end - at >= 16) {
-        uint64_t one = word_at(octets + at), two = word_at(octets + at + 8);
-        uint64_t low = (one - CASE) & ~one & 0x8080808080808080u;
-        uint64_t high = (two - CASE) & ~two & 0x8080808080808080u;
-        if ((low | high) != 0) {
-            if (low != 0) return at + (size_t)(__builtin_ctzll(low) >> 3);
-            return at + 8 + (size_t)(__builtin_ctzll(high) >> 3);
-        }
-        at += 16;
-    }
-#endif
-    while (at < end && octets[at] >= 0x20) at++;
-    return at;
 }
 
 /* Where the line that at stands in ends (its CR); with folding, where the field ends. */
@@ -251,7 +251,7 @@ static int read_value(const uint8_t *octets, const field *f, uint32_t seen, vg_s
         break;
     case VG_SIP_CALL_ID:
         good = vg_sip_call_id(&c);
-        x->call_id = whole;
+        if (good) x->call_id = whole;
         break;
     case VG_SIP_CSEQ: {
         vg_sip_span method = { 0, 0 };

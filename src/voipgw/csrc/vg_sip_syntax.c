@@ -206,7 +206,8 @@ int vg_sip_uri(const uint8_t *octets, size_t length, int headers_allowed)
     return run(&c, VG_SIP_C_OPAQUE) > 0 && c.at == length;
 }
 
-/* Header parameters up to a comma or the end; the value of the one that is wanted goes to *value. */
+/* Header parameters up to a comma or the end. The value of the one that is wanted, a token (tag and branch are), goes to
+ * *value; it may not stand twice or without a value. */
 static int params(vg_sip_cursor *c, const char *wanted, vg_sip_span *value)
 {
     for (;;) {
@@ -216,18 +217,22 @@ static int params(vg_sip_cursor *c, const char *wanted, vg_sip_span *value)
         size_t name = c->at;
         size_t length = plain(c, VG_SIP_C_TOKEN);
         if (length == 0) return 0;
+        int is_wanted = wanted != NULL && same_word(c->octets + name, length, wanted);
+        if (is_wanted && value->at != 0) return 0;
         vg_sip_skip_lws(c);
-        if (!take(c, '=')) continue;
+        if (!take(c, '=')) {
+            if (is_wanted) return 0;
+            continue;
+        }
         vg_sip_skip_lws(c);
         size_t start = c->at;
-        if (next_is(c, '"')) {
+        if (is_wanted) {
+            if (plain(c, VG_SIP_C_TOKEN) == 0) return 0;
+            *value = (vg_sip_span){ (uint16_t)start, (uint16_t)c->at };
+        } else if (next_is(c, '"')) {
             if (!quoted(c)) return 0;
         } else if (plain(c, VG_SIP_C_VALUE) == 0) {
             return 0;
-        } else if (wanted != NULL && value->at == 0 && same_word(c->octets + name, length, wanted)) {
-            for (size_t i = start; i < c->at; i++)            /* tag and branch are tokens */
-                if (!vg_sip_is(c->octets[i], VG_SIP_C_TOKEN)) return 0;
-            *value = (vg_sip_span){ (uint16_t)start, (uint16_t)c->at };
         }
     }
 }
@@ -260,7 +265,9 @@ static int address(vg_sip_cursor *c, int brackets)
         return 1;
     }
     if (brackets || spaces) return 0;
-    while (c->at < c->end && c->octets[c->at] != ';' && c->octets[c->at] != ',' && !vg_sip_is_lws(c->octets[c->at])) c->at++;
+    while (c->at < c->end && c->octets[c->at] != ';' && c->octets[c->at] != ',' && c->octets[c->at] != '?' &&
+           !vg_sip_is_lws(c->octets[c->at]))
+        c->at++;
     return vg_sip_uri(c->octets + start, c->at - start, 0);
 }
 

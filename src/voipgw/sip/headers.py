@@ -143,7 +143,7 @@ class NameAddr:
         def __getattr__(self, name: str) -> object:
             # Reached when a slot is empty: an unread address is read when its first part is asked for.
             if name == "tag":
-                value = _param(self.params, "tag")
+                value = _param(self.params, "tag") or None
                 object.__setattr__(self, "tag", value)
                 return value
             if name not in _PARTS:
@@ -242,7 +242,7 @@ class Via:
     @property
     def branch(self) -> str | None:
         """The branch parameter, or None."""
-        return self.param("branch")
+        return self.param("branch") or None
 
     @property
     def received(self) -> str | None:

@@ -150,8 +150,9 @@ def test_a_request_is_made_from_its_fields() -> None:
     assert (
         bytes(request)
         == (
-            "MESSAGE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\n"
-            "Call-ID: x\r\nCSeq: 1 MESSAGE\r\nSubject: Grüße\r\nContent-Type: text/plain;charset=UTF-8\r\nContent-Length: 7\r\n\r\nGrüße"
+            "MESSAGE sip:bob@example.com SIP/2.0\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"
+            "From: <sip:a@b>;tag=1\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 MESSAGE\r\nSubject: Grüße\r\n"
+            "Content-Type: text/plain;charset=UTF-8\r\nContent-Length: 7\r\n\r\nGrüße"
         ).encode()
     )
     assert parse(bytes(request)) == request

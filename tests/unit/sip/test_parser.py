@@ -60,7 +60,10 @@ def test_lines_that_end_in_lf_alone_are_refused() -> None:
     assert status_of((HEAD + b"\r\n").replace(b"\r\n", b"\n")) == 400
 
 
-@pytest.mark.parametrize("line", [b"X", b": v", b"X Y: v", b"X\0: v", b"X\xc3\xa4: v", b" X: v", b"X(: v"])
+@pytest.mark.parametrize(
+    "line",
+    [b"X", b": v", b"X Y: v", b"X\0: v", b"X\xc3\xa4: v", b" X: v", b"X(: v", b"Content\rLength: 0", b"Call\nID: 0"],
+)
 def test_a_name_that_is_no_token_is_refused(line: bytes) -> None:
     assert status_of(b"OPTIONS sip:a@b SIP/2.0\r\n" + line + b"\r\n" + HEAD.partition(b"\r\n")[2] + b"\r\n") == 400
 
