@@ -46,6 +46,7 @@ from voipgw.sip.message import Request
 Events = Callable[[TransactionUser, CallEvent, float], None]
 Admit = Callable[[Address, str], bool]
 
+_LEAST_WAIT_S = 0.001
 _log = logging.getLogger(__name__)
 
 
@@ -93,6 +94,7 @@ class Endpoint:
         self._deadlines = Deadlines(self._wake)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = math.inf
+        self._fired_at = -math.inf
         self._timers: dict[int, UserTimer] = {}
         self._queue: deque[tuple[TransactionUser | None, list[Effect]]] = deque()
         self._performing = False
@@ -147,6 +149,8 @@ class Endpoint:
     def reschedule(self, user: TransactionUser) -> None:
         """Look at the deadline of ``user`` again; ``perform`` does so by itself."""
         when = user.next_deadline()
+        if when <= self._fired_at:
+            when = self._fired_at + _LEAST_WAIT_S  # a user that is never satisfied must not keep everybody else waiting
         timer = self._timers.get(id(user))
         if timer is None:
             if when == math.inf:
@@ -286,7 +290,10 @@ class Endpoint:
                         _log.exception("%s could not be performed", type(effect).__name__)
                         self.counters.dropped["internal error"] += 1
                 if user is not None:
-                    self.reschedule(user)
+                    try:
+                        self.reschedule(user)
+                    except Exception:
+                        _log.exception("the deadline of %r could not be asked for", user)
         finally:
             self._performing = False
 
@@ -334,13 +341,14 @@ class Endpoint:
 
     def _time_is_up(self) -> None:
         now = max(self._loop.time(), self._timer_at)
-        self._timer, self._timer_at = None, math.inf
+        self._timer, self._timer_at, self._fired_at = None, math.inf, now
         while (item := self._deadlines.pop_due(now)) is not None:
             try:
                 self._fire(item, now)
             except Exception:
                 _log.exception("a timer could not be handled")
                 self.counters.dropped["internal error"] += 1
+                self._deadlines.set(item, now + 1.0)
         self._wake(self._deadlines.earliest())
 
     def _fire(self, item: Timed, now: float) -> None:

@@ -111,6 +111,9 @@ class Servers:
             self._owner.counters.dropped["answer out of order"] += 1
         elif response.status >= 200:
             self._by_request.pop(id(transaction.request), None)
+            if response.status >= 300 and transaction.merged is not None:
+                self._merged.pop(transaction.merged, None)  # over: the caller may try again under the same number
+                transaction.merged = None
             transaction.user = transaction.request = transaction.provisional = None
         else:
             transaction.provisional = response

@@ -100,9 +100,12 @@ class StreamConnection(asyncio.Protocol):
         return True
 
     def close(self) -> None:
-        """Close in order: what was sent still goes out."""
+        """Close; what the kernel has taken still goes out, what the peer keeps it from taking does not."""
         if not self.closed and self._wire is not None:
-            self._wire.close()
+            if self._wire.get_write_buffer_size():
+                self._wire.abort()
+            else:
+                self._wire.close()
         self._ended(None)
 
     def fail(self, error: Exception) -> None:

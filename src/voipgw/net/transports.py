@@ -52,19 +52,15 @@ class Path(Protocol):
 class DatagramPath:
     """A peer as seen from one UDP socket."""
 
-    __slots__ = ("_wire", "remote")
+    __slots__ = ("_wire", "local", "remote")
 
     transport = "udp"
     closed = False
 
-    def __init__(self, wire: DatagramWire, remote: Address) -> None:
+    def __init__(self, wire: DatagramWire, local: Address, remote: Address) -> None:
         self._wire = wire
+        self.local = local
         self.remote = remote
-
-    @property
-    def local(self) -> Address:
-        """Where the socket is bound."""
-        return self._wire.local
 
     def send(self, data: bytes) -> bool:
         """Send it; a datagram that the kernel loses is lost like any other, and sent again in its time."""
@@ -192,12 +188,7 @@ class Transports:
             return listener.advertised
         if listener.host not in _ANY:
             return listener.host
-        near = self._near.get(toward)
-        if near is None:
-            if len(self._near) > _REMEMBERED_SOURCES:
-                self._near.clear()
-            near = self._near[toward] = self._network.near_address(toward)
-        return near
+        return self._near_address(toward)
 
     def sent_by(self, transport: str, toward: str, local: Address, flow: int | None = None) -> str:
         """``host:port`` for the top Via of a request to ``toward``: of the listening point, else of the connection's own end."""
@@ -215,7 +206,7 @@ class Transports:
         remote = (target.host, target.port)
         listener = self.listener_for(target.transport, target.host, flow)
         if target.transport == "udp" and listener is not None:
-            return DatagramPath(self._wires[listener.flow], remote)
+            return self._datagram_path(listener.flow, remote)
         connection = self._connections.get(flow or 0) or self._by_peer.get((target.transport, remote))
         if connection is not None and not connection.closed:
             return connection
@@ -226,7 +217,7 @@ class Transports:
     def reply_path(self, arrival: Arrival, address: Address) -> Path:
         """A way to answer what arrived: for udp to ``address`` from the socket it came in by, else as ``path`` does."""
         if arrival.transport == "udp":
-            return DatagramPath(self._wires[arrival.flow], address)
+            return self._datagram_path(arrival.flow, address)
         return self.path(Target(arrival.transport, *address), arrival.flow)
 
     @property
@@ -253,6 +244,21 @@ class Transports:
 
     # Datagrams.
 
+    def _datagram_path(self, flow: int, remote: Address) -> DatagramPath:
+        wire = self._wires[flow]
+        local = wire.local
+        if local[0] in _ANY:
+            local = (self._near_address(remote[0]), local[1])
+        return DatagramPath(wire, local, remote)
+
+    def _near_address(self, toward: str) -> str:
+        near = self._near.get(toward)
+        if near is None:
+            if len(self._near) > _REMEMBERED_SOURCES:
+                self._near.clear()
+            near = self._near[toward] = self._network.near_address(toward)
+        return near
+
     def _open_wire(self, flow: int, local: Address) -> DatagramWire:
         known: dict[Address, tuple[Arrival, DatagramPath]] = {}
         user = self._user
@@ -265,7 +271,8 @@ class Transports:
             if seen is None:
                 if len(known) >= _REMEMBERED_SOURCES:
                     known.clear()
-                seen = known[source] = (Arrival(source, wire.local, "udp", flow), DatagramPath(wire, source))
+                path = self._datagram_path(flow, source)
+                seen = known[source] = (Arrival(source, path.local, "udp", flow), path)
             user.received(data, seen[0], seen[1])
 
         wire = self._network.open_datagram(local, receive, user.refused)

@@ -364,3 +364,25 @@ def test_closing_twice_and_with_calls_under_way_leaves_nothing(party: Any, play:
     began = time.monotonic()
     play(main)
     assert time.monotonic() - began < 5
+
+
+def test_a_user_that_is_never_satisfied_does_not_stop_the_others(party: Any, play: Any) -> None:
+    class Restless(party):  # type: ignore[misc]
+        def next_deadline(self) -> float:
+            return 0.0
+
+        def handle_deadline(self, now: float) -> list[Effect]:
+            self.fired.append(now)
+            return []
+
+    async def main(stage: Any) -> None:
+        callee = party()
+        server = await stage.endpoint(accept=lambda request, arrival, now: callee)
+        client = await stage.endpoint()
+        restless, caller = Restless(), party(uri(server))
+        client.perform(restless, [])
+        client.perform(caller, [SendRequest(caller.request("OPTIONS"), caller)])
+        await caller.wait()
+        assert caller.seen == ["200 OPTIONS"]
+
+    play(main)
