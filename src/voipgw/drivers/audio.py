@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-BACKLOG_FRAMES = 50  #: frames that wait for a slow engine; the oldest is lost beyond
-_SOCKET_OCTETS = 16384  # about 20 frames with the kernel's own share, so that no stale second of sound builds up
+BACKLOG_FRAMES = 50  #: frames that wait for a slow engine
+_SOCKET_OCTETS = (
+    2304  # about 6 frames with the kernel's own share: an engine that begins to listen hears no stale sound
+)
 
 
 class CardAudio(Protocol):
@@ -47,8 +49,9 @@ class SocketAudio:
         self._card, self._engine = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         for end in (self._card, self._engine):
             end.setblocking(False)
-            end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_OCTETS)
+        self._card.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_OCTETS)
         self._waiting: deque[bytes] = deque()
+        self._absent = False  # nobody fetches: only the newest frame is kept
         self.frames_lost = 0
 
     def fileno(self) -> int:
@@ -56,17 +59,22 @@ class SocketAudio:
         return self._engine.fileno()
 
     def give(self, frame: bytes) -> None:
-        """Send, or keep while the engine is behind; beyond ``BACKLOG_FRAMES`` the oldest frame is lost, and counted."""
+        """Send, or keep while the engine is behind.
+
+        When ``BACKLOG_FRAMES`` wait, nobody is listening: they are lost, and counted, and only the newest is kept from then on
+        until somebody is.
+        """
         self._waiting.append(frame)
-        if len(self._waiting) > BACKLOG_FRAMES:
-            self._waiting.popleft()
-            self.frames_lost += 1
         try:
             while self._waiting:
                 self._card.send(self._waiting[0])
                 self._waiting.popleft()
-        except BlockingIOError:
-            pass  # the engine has not fetched the last ones yet
+                self._absent = False
+        except BlockingIOError:  # the engine has not fetched the last ones yet
+            self._absent = self._absent or len(self._waiting) > BACKLOG_FRAMES
+            while self._absent and len(self._waiting) > 1:
+                self._waiting.popleft()
+                self.frames_lost += 1
 
     def take(self) -> list[bytes]:
         """Every frame that the engine has written."""
