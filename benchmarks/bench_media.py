@@ -101,9 +101,9 @@ class Calls:
 
 def relayed(program: Path, kind: str, calls: int, seconds: float) -> dict[str, float]:
     made = Calls(calls, kind)
-    before = made.engine._engine.thread_counters()  # type: ignore[attr-defined]
+    before = made.engine.thread_counters()
     result = load(program, "flood" if kind == "flood" else "paced", os.getpid(), made.plan, seconds)
-    after = made.engine._engine.thread_counters()  # type: ignore[attr-defined]
+    after = made.engine.thread_counters()
     result["packets_per_wakeup"] = (after["packets_in"] - before["packets_in"]) / (after["wakeups"] - before["wakeups"])
     result["send_errors"] = after["send_errors"]
     result["rejected"] = made.rejected()

@@ -358,6 +358,10 @@ class SteppedCore:
         """Events for which the ring had no room."""
         return int(lib.vg_core_events_lost(self._core))
 
+    def thread_counters(self) -> dict[str, int]:
+        """Nothing: there is no thread."""
+        return {}
+
     def stop(self) -> None:
         """Nothing: there is no thread."""
 

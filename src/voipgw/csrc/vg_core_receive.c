@@ -49,6 +49,7 @@ void vg_receive_start(vg_core *core, vg_leg *leg, const vg_command *command, int
     leg->receive_pt = command->receive_payload_type;
     leg->send_event_pt = command->send_event_type;
     leg->receive_event_pt = command->receive_event_type;
+    if (leg->sound != NULL && leg->ptime_ms != command->ptime_ms) leg->sound->packed = 0;
     leg->ptime_ms = (uint16_t)command->ptime_ms;
     leg->direction = (uint8_t)command->direction;
     leg->latch = (uint8_t)command->latch;

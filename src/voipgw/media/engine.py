@@ -83,6 +83,10 @@ class EngineCore(Protocol):
         """Counters of a leg."""
         ...
 
+    def thread_counters(self) -> dict[str, int]:
+        """What the thread did."""
+        ...
+
     def stop(self) -> None:
         """End the thread, if there is one."""
         ...
@@ -223,6 +227,15 @@ class MediaEngine:
         serial = self._record_serial
         self._recorders[serial] = recorder
         self.apply(core.command(core.RECORD, a.leg, other=b.leg, data=recorder.record.handle, value=serial))
+
+    @property
+    def recorders(self) -> tuple[Recorder, ...]:
+        """Recordings that go on, oldest first."""
+        return tuple(self._recorders.values())
+
+    def thread_counters(self) -> dict[str, int]:
+        """What the engine's thread did (``wakeups``, ``packets_in``, ``send_errors``, ``cpu_us`` ...); empty without one."""
+        return {} if self._closed else self._engine.thread_counters()
 
     def start_capture(self, octets: int = 1 << 22) -> None:
         """Keep copies of every packet in and out for ``take_capture``, up to ``octets`` of them between two calls."""

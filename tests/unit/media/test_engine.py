@@ -512,3 +512,13 @@ def test_a_digit_that_is_sounding_when_the_bridge_ends_is_ended() -> None:
     b.engine.unbridge(line)
     heard = b.advance(0.2)
     assert [bool(packet.payload[1] & 0x80) for packet in heard] == [True] * 3
+
+
+def test_a_new_ptime_takes_effect_between_two_packets() -> None:
+    b = Bench()
+    peer, line = b.peer(ptime_ms=30), b.line()
+    b.engine.bridge(peer.stream, line)
+    b.frame(line, noise())
+    peer.stream.start(peer.address, PCMU, ptime_ms=10)
+    b.frame(line, noise())
+    assert [len(packet.payload) for packet in b.heard()] == [80, 80]
