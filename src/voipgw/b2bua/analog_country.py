@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +17,8 @@ from voipgw.pstn.effects import Tone
 from voipgw.pstn.fxs import FxsConfig
 from voipgw.pstn.hook import HookTiming
 from voipgw.pstn.ringing import CallerIdMoment, CallerIdTiming, RingCadence
+from voipgw.routing.numbers import Number, NumberKind
+from voipgw.routing.transforms import national
 
 Pcm = npt.NDArray[np.int16]
 
@@ -66,7 +69,19 @@ class CountryLine:
         if method is None:
             return np.zeros(0, np.int16)
         time = dsp.CallTime(moment.month, moment.day, moment.hour, moment.minute)
-        return transmission(shown(caller, time, method.standard), method)
+        local = attrs.evolve(caller, number=dialled_back(caller.number, self.code))
+        return transmission(shown(local, time, method.standard), method)
+
+
+def dialled_back(number: str, country: str) -> str:
+    """An E.164 number as telephones of a country show it, so that it can be dialled from there; others as they are.
+
+    North America shows ten digits, without the 1 that its long-distance dialling begins with.
+    """
+    if not re.fullmatch(r"\+[1-9][0-9]{2,14}", number):
+        return number
+    written = national(country).apply(Number(NumberKind.E164, number)).text
+    return written[1:] if country in ("us", "ca") and len(written) == 11 and written[0] == "1" else written
 
 
 def shown(caller: Party, time: dsp.CallTime, standard: dsp.CallerIdStandard) -> dsp.CallerId:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from voipgw.b2bua.analog_country import CountryLine, shown
+from voipgw.b2bua.analog_country import CountryLine, dialled_back, shown
 from voipgw.b2bua.analog_leg import AnalogLeg, AnalogLine, LineFailed, LineSettings, Raised, Reported
 from voipgw.call.events import Answered, CallEvent, Digit, HookFlash, Offered, Progress, Released, Updated
 from voipgw.call.model import (
@@ -257,8 +257,8 @@ def test_the_telephone_rings_shows_the_caller_and_answers() -> None:
         leg = house.call()
         assert house.first == [Progress(180)]
         await house.phone.expect_ring(within=0.5)
-        shown_id = await house.phone.expect_caller_id("+14155550123", within=5.0)
-        assert (shown_id.number, shown_id.name) == ("14155550123", "Alice")
+        shown_id = await house.phone.expect_caller_id("4155550123", within=5.0)
+        assert (shown_id.number, shown_id.name) == ("4155550123", "Alice")
         assert shown_id.time == CallTime(1, 5, 9, 0)
         await house.phone.expect_ring(within=12.0, cadence=(2.0, 4.0, 2.0))
         house.phone.off_hook()
@@ -497,3 +497,11 @@ def test_what_a_telephone_may_show() -> None:
     assert (user.number, user.name, user.number_absence) == ("", "alice", Absence.UNAVAILABLE)
     assert shown(Party(), time, bell).number_absence is Absence.UNAVAILABLE
     assert shown(Party("1" * 30), time, bell).number == ""
+
+
+def test_a_telephone_shows_a_number_as_its_country_would_dial_it_back() -> None:
+    assert dialled_back("+12125550147", "us") == "2125550147"
+    assert dialled_back("+442079460000", "us") == "011442079460000"
+    assert dialled_back("+442079460000", "gb") == "02079460000"
+    assert dialled_back("101", "us") == "101"
+    assert dialled_back("alice", "us") == "alice"
