@@ -52,6 +52,7 @@ class SipLeg:
         "_offer_waits",
         "_over",
         "_plane",
+        "_rang",
         "_response_at",
         "_ring_at",
         "_ring_timeout_s",
@@ -93,6 +94,7 @@ class SipLeg:
         self._response_at = math.inf
         self._ring_at = math.inf
         self._ring_timeout_s = 0.0
+        self._rang = False
 
     # As a leg.
 
@@ -227,7 +229,7 @@ class SipLeg:
             self._end()
             return []
         self._end()
-        reason = ("Reason", str(Reason.q850(event.cause, event.text)))
+        reason = ("Reason", str(Reason.q850(event.cause)))  # the text is for our operator, not for the peer
         if isinstance(session, ServerSession) and session.state is State.INVITED:
             return session.reject(shown_status(event), now, (reason, *refusal_fields(event)))
         return session.hang_up(now, (reason,))
@@ -344,7 +346,9 @@ class SipLeg:
         return found
 
     def _ringing(self, event: Provisional, now: float) -> list[Effect]:
-        self._ring_at = now + self._ring_timeout_s
+        if not self._rang:
+            self._rang = True
+            self._ring_at = now + self._ring_timeout_s
         media: Media | None = None
         if event.sdp:
             if self._media is None:

@@ -10,16 +10,14 @@ they are to be carried out.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from voipgw.entropy import Entropy
-from voipgw.errors import LocalProtocolError, TransportError
+from voipgw.errors import TransportError
 from voipgw.sip.auth import DigestClient
-from voipgw.sip.dialog import Dialog
 from voipgw.sip.effects import (
     CloseDialog,
     Destination,
-    DialogKey,
     Effect,
     Respond,
     SendAck,
@@ -44,8 +42,8 @@ from voipgw.sip.session_events import (
     media_type,
     session_description,
 )
+from voipgw.sip.usage import DialogUsage, Fields
 
-Fields = Iterable[tuple[str, str]]
 _CREDENTIALS = ("Authorization", "Proxy-Authorization")
 
 
@@ -55,7 +53,7 @@ def reasons_of(message: Message) -> tuple[Reason, ...]:
     return parse_reasons(values) if values else ()
 
 
-class Session:
+class Session(DialogUsage):
     """An INVITE session with one peer. Mutable, owned by its user, e.g. a leg."""
 
     __slots__ = (
@@ -67,17 +65,9 @@ class Session:
         "_invite_in",
         "_invite_out",
         "_offer_at",
-        "_requests",
         "_unacked",
         "_wanted_offer",
-        "auth",
-        "destination",
-        "dialog",
-        "entropy",
-        "local_tag",
-        "settings",
         "state",
-        "user",
     )
 
     _places_call = False  # whether we made the Call-ID: decides the back-off after 491
@@ -91,17 +81,10 @@ class Session:
         auth: DigestClient | None = None,
         destination: Destination | None = None,
     ) -> None:
-        self.user = user
-        self.settings = settings
-        self.entropy = entropy
-        self.auth = auth
-        self.destination = destination  #: where requests go, None for where route set and target say
+        super().__init__(user, settings, entropy, auth=auth, destination=destination)
         self.state = State.IDLE
-        self.dialog: Dialog | None = None
-        self.local_tag = entropy.token()
         self._invite_out: Request | None = None  # ours, without a final answer yet
         self._invite_in: Request | None = None  # their INVITE or UPDATE that we still have to answer
-        self._requests: dict[int, Request] | None = None  # ours of other methods, by CSeq number
         self._unacked: Unacked | None = None
         self._acked_seq = 0  # CSeq number of our INVITE whose 2xx we acknowledged last, with what the ACK carries
         self._ack_body = b""
@@ -264,10 +247,14 @@ class Session:
         sdp = (session_description(request) or b"") if unacked.offered else b""
         if self.state is State.ENDING:
             return self._bye(now, self._bye_fields or ())
-        if self.state is State.ACCEPTED:
+        events: list[Effect] = []
+        first = unacked.request.to_tag is None
+        if self.state is State.ACCEPTED:  # not first: a re-INVITE has overtaken the ACK of the first INVITE
             self.state = State.CONFIRMED
-            return [Established(request, sdp), *self._offer_if_free(now)]
-        return [*((OfferAnswered(sdp),) if unacked.offered else ()), *self._offer_if_free(now)]
+            events.append(Established(request, sdp if first else b""))
+        if unacked.offered and not first:
+            events.append(OfferAnswered(sdp))
+        return events + self._offer_if_free(now)
 
     def _receive_bye(self, request: Request, now: float) -> list[Effect]:
         effects: list[Effect] = [self._respond(request, 200)]
@@ -340,7 +327,7 @@ class Session:
         if dialog is None or status < 200:
             return []
         if invite is None or invite.cseq_number != number:
-            return [self._ack()] if status < 300 and number == self._acked_seq else []
+            return [self._ack(number)] if status < 300 and number <= self._acked_seq else []
         if status in (401, 407):
             retried = self._retried(invite, response)
             if retried is not None:
@@ -389,13 +376,13 @@ class Session:
         self._ack_body = body
         shown = [(name, value) for name in _CREDENTIALS for value in invite.headers(name)] if self.auth else ()
         self._ack_fields = tuple(shown)
-        return self._ack()
+        return self._ack(self._acked_seq)
 
-    def _ack(self) -> SendAck:
-        """The ACK of our INVITE's 2xx, with the credentials of the INVITE (section 13.2.2.4); made anew when that comes again."""
-        return SendAck(self._in_dialog().create(
-            "ACK", self._ack_fields, self._ack_body, SDP if self._ack_body else None, seq=self._acked_seq
-        ), self.destination)  # fmt: skip
+    def _ack(self, seq: int) -> SendAck:
+        """The ACK of a 2xx to our INVITE, with its credentials (section 13.2.2.4); made anew when the 2xx comes again."""
+        body = self._ack_body if seq == self._acked_seq else b""
+        ack = self._in_dialog().create("ACK", self._ack_fields, body, SDP if body else None, seq=seq)
+        return SendAck(ack, self.destination)
 
     # The end.
 
@@ -424,70 +411,6 @@ class Session:
         self._wanted_offer = self._invite_in = self._requests = self._unacked = None
         key = self._key()
         return [CloseDialog(key)] if key is not None else []
-
-    # Small help.
-
-    def _key(self) -> DialogKey | None:
-        return self.dialog.key if self.dialog is not None else None
-
-    def _in_dialog(self) -> Dialog:
-        if self.dialog is None:
-            raise LocalProtocolError(f"no dialog in state {self.state.value}")
-        return self.dialog
-
-    def _dialog_of(self, request: Request) -> Dialog | None:
-        return self.dialog
-
-    def _of_dialog(self, response: Response) -> bool:
-        return True
-
-    def _dialog_fields(self) -> tuple[tuple[str, str], ...]:
-        """Fields of every INVITE, UPDATE and their 2xx."""
-        settings = self.settings
-        return (("Contact", settings.contact), ("Allow", ALLOW))
-
-    def _response(
-        self, request: Request, status: int, fields: Fields = (), body: bytes = b"", content_type: str | None = None
-    ) -> Response:
-        if self.settings.agent:
-            fields = (*fields, ("Server", self.settings.agent))
-        return Response.answer(
-            request,
-            status,
-            to_tag=self.local_tag,
-            fields=fields,
-            body=body,
-            content_type=content_type if body else None,
-        )
-
-    def _respond(self, request: Request, status: int, fields: Fields = ()) -> Respond:
-        return Respond(request, self._response(request, status, fields))
-
-    def _request(
-        self, method: str, fields: Fields = (), body: bytes = b"", content_type: str | None = None
-    ) -> SendRequest:
-        request = self._in_dialog().create(method, fields, body, content_type)
-        return self._track(request)
-
-    def _track(self, request: Request) -> SendRequest:
-        if self._requests is None:
-            self._requests = {}
-        self._requests[request.cseq_number] = request
-        return SendRequest(request, self.user, self.destination)
-
-    def _forget(self, number: int) -> None:
-        if self._requests is not None:
-            self._requests.pop(number, None)
-
-    def _retried(self, request: Request, response: Response) -> Request | None:
-        """The request again with credentials, where we have them and they were not refused already."""
-        dialog = self.dialog
-        if self.auth is None or dialog is None:
-            return None
-        retried = self.auth.answer(request, response, dialog.local_seq + 1)
-        if retried is not None:
-            dialog.next_seq()
-        return retried
 
 
 _HANDLERS: dict[str, Callable[[Session, Request, float], list[Effect]]] = {

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from voipgw.entropy import Entropy
 from voipgw.errors import LocalProtocolError
+from voipgw.sip.auth import DigestClient
 from voipgw.sip.dialog import Dialog
-from voipgw.sip.effects import CancelRequest, DialogKey, Effect, OpenDialog, SendAck, SendRequest
+from voipgw.sip.effects import (
+    CancelRequest,
+    Destination,
+    DialogKey,
+    Effect,
+    OpenDialog,
+    SendAck,
+    SendRequest,
+    TransactionUser,
+)
 from voipgw.sip.message import Request, Response
-from voipgw.sip.session import Fields, Session, reasons_of
+from voipgw.sip.session import Session, reasons_of
 from voipgw.sip.session_events import (
     ALLOW,
     SDP,
@@ -14,10 +25,12 @@ from voipgw.sip.session_events import (
     Established,
     Provisional,
     SessionEnded,
+    SessionSettings,
     State,
     session_description,
 )
 from voipgw.sip.uri import Uri
+from voipgw.sip.usage import Fields
 
 
 class ClientSession(Session):
@@ -27,8 +40,16 @@ class ClientSession(Session):
 
     _places_call = True
 
-    def __init__(self, *args: object, **named: object) -> None:
-        super().__init__(*args, **named)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        user: TransactionUser,
+        settings: SessionSettings,
+        entropy: Entropy,
+        *,
+        auth: DigestClient | None = None,
+        destination: Destination | None = None,
+    ) -> None:
+        super().__init__(user, settings, entropy, auth=auth, destination=destination)
         self.responded = False  #: anything at all came back, 100 included where the endpoint shows it
         self._call_id = ""
         self._offered = False  # our INVITE carries the offer

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import math
 
+from voipgw.entropy import Entropy
 from voipgw.errors import LocalProtocolError, RemoteProtocolError
+from voipgw.sip.auth import DigestClient
 from voipgw.sip.dialog import Dialog
-from voipgw.sip.effects import Effect, OpenDialog, Respond
+from voipgw.sip.effects import Destination, Effect, OpenDialog, Respond, TransactionUser
 from voipgw.sip.message import Request, Response
-from voipgw.sip.session import Fields, Session, reasons_of
-from voipgw.sip.session_events import ALLOW, SDP, End, SessionEnded, State, Unacked, session_description
+from voipgw.sip.session import Session, reasons_of
+from voipgw.sip.session_events import (
+    ALLOW,
+    SDP,
+    End,
+    SessionEnded,
+    SessionSettings,
+    State,
+    Unacked,
+    session_description,
+)
+from voipgw.sip.usage import Fields
 
 
 class ServerSession(Session):
@@ -17,8 +29,16 @@ class ServerSession(Session):
 
     __slots__ = ("_again_at", "_expires_at", "_offered", "_opened", "_provisional")
 
-    def __init__(self, *args: object, **named: object) -> None:
-        super().__init__(*args, **named)  # type: ignore[arg-type]
+    def __init__(
+        self,
+        user: TransactionUser,
+        settings: SessionSettings,
+        entropy: Entropy,
+        *,
+        auth: DigestClient | None = None,
+        destination: Destination | None = None,
+    ) -> None:
+        super().__init__(user, settings, entropy, auth=auth, destination=destination)
         self._opened = False
         self._offered = False  # their INVITE carries an offer
         self._provisional: Response | None = None  # the last one sent

@@ -817,3 +817,30 @@ def test_a_cancel_says_why() -> None:
     pair.run(0.2)
     (cancel,) = (one for one in seen if isinstance(one, Request) and one.method == "CANCEL")
     assert cancel.header("Reason") == "Q.850;cause=19"
+
+
+def test_a_re_invite_that_overtakes_the_ack_is_taken_and_both_are_acknowledged() -> None:
+    pair = Pair()
+    pair.wire.drop = lambda sender, message: (
+        isinstance(message, Request)
+        and (message.method, pair.now < 0.3)
+        == (
+            "ACK",
+            True,
+        )
+    )
+    pair.invite()
+    pair.run(0.1)
+    pair.b.do(pair.server.accept(ANSWER, pair.now))
+    pair.run(0.1)
+    assert pair.client.state is State.CONFIRMED and pair.server.state is State.ACCEPTED
+    pair.a.do(pair.client.offer(HOLD, pair.now))
+    pair.run(0.05)
+    (received,) = pair.b_node.events
+    assert isinstance(received, OfferReceived)
+    pair.run(0.2)
+    pair.b.do(pair.server.answer_offer(HELD, pair.now))
+    pair.run(2)
+    assert [type(event) for event in pair.b_node.events[1:]] == [Established]
+    assert pair.a_node.events[-1] == OfferAnswered(HELD)
+    assert pair.server.state is State.CONFIRMED and pair.server.next_deadline() == float("inf")
