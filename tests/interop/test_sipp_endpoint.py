@@ -63,7 +63,7 @@ class Callee:
     def request_failed(self, request: Request, error: Exception, now: float) -> list[Effect]:
         return []
 
-    def cancelled(self, request: Request, now: float) -> list[Effect]:
+    def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
         return [Respond(request, Response.answer(request, 487, to_tag="callee"))]
 
     def next_deadline(self) -> float:

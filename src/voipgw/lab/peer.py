@@ -141,9 +141,9 @@ class PeerCall:
         """A request of ours got no answer."""
         return self._take(self.session.request_failed(request, error, now))
 
-    def cancelled(self, request: Request, now: float) -> list[Effect]:
+    def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
         """The caller gave up."""
-        return self._take(self.session.cancelled(request, now))
+        return self._take(self.session.cancelled(request, now, cancel))
 
     def next_deadline(self) -> float:
         """When the session wants to be called."""

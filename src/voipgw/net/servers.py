@@ -242,7 +242,7 @@ class Servers:
         if transaction.machine.state is not State.PROCEEDING or transaction.cancelled or user is None or invite is None:
             return
         transaction.cancelled = True
-        self._owner.perform(user, user.cancelled(invite, now))
+        self._owner.perform(user, user.cancelled(invite, now, cancel))
 
     # What the machines say.
 

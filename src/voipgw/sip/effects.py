@@ -180,8 +180,11 @@ class TransactionUser(Protocol):
         """``request`` got no final response: ``TransactionTimeout``, or ``TransportError``. Nothing more comes for it."""
         ...
 
-    def cancelled(self, request: Request, now: float) -> list[Effect]:
-        """The INVITE ``request``, not yet finally answered, was cancelled; the user answers it 487 (section 9.2)."""
+    def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
+        """The INVITE ``request``, not yet finally answered, was cancelled; the user answers it 487 (section 9.2).
+
+        ``cancel`` is the CANCEL, already answered, for what its fields say (Reason, RFC 3326).
+        """
         ...
 
     def next_deadline(self) -> float:

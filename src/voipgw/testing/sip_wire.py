@@ -253,7 +253,7 @@ class Node:
         server = self._servers.get((cancel.branch or "", "INVITE"))
         self.wire.carry(self, Response.answer(cancel, 481 if server is None else 200, to_tag="cancel"))
         if server is not None and server.user is not None and (server.response is None or server.response.status < 200):
-            self.perform(server.user, server.user.cancelled(server.request, self.wire.now))
+            self.perform(server.user, server.user.cancelled(server.request, self.wire.now, cancel))
 
     def _asked(self, request: Request) -> None:
         key = (request.branch or "", request.method)

@@ -165,8 +165,8 @@ class Peer:
     def request_failed(self, request: Request, error: Exception, now: float) -> list[Effect]:
         return self.the.request_failed(request, error, now)
 
-    def cancelled(self, request: Request, now: float) -> list[Effect]:
-        return self.the.cancelled(request, now)
+    def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
+        return self.the.cancelled(request, now, cancel)
 
     def next_deadline(self) -> float:
         return self.the.next_deadline()
@@ -587,10 +587,10 @@ def test_a_caller_who_gives_up_is_told_once() -> None:
     inward.call()
     inward.do(inward.leg.progress(Progress(180), inward.wire.now))
     inward.run()
-    inward.caller.do(inward.client.hang_up(inward.wire.now))
+    inward.caller.do(inward.client.hang_up(inward.wire.now, [("Reason", "Q.850;cause=31")]))
     inward.run(0.3)
     released = inward.node.events[-1]
-    assert isinstance(released, Released) and (released.cause, released.status) == (Cause.NORMAL_CALL_CLEARING, 487)
+    assert isinstance(released, Released) and (released.cause, released.status) == (Cause.NORMAL_UNSPECIFIED, 487)
     assert inward.leg.release(released, inward.wire.now) == [] and inward.leg.answer(Answered(), inward.wire.now) == []
 
 

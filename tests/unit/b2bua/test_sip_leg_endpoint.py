@@ -49,9 +49,9 @@ class Peer:
         assert self.session is not None
         return self._keep(self.session.request_failed(request, error, now))
 
-    def cancelled(self, request: Request, now: float) -> list[Effect]:
+    def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
         assert self.session is not None
-        return self._keep(self.session.cancelled(request, now))
+        return self._keep(self.session.cancelled(request, now, cancel))
 
     def next_deadline(self) -> float:
         assert self.session is not None

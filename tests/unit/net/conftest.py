@@ -71,7 +71,7 @@ class Party:
         self.done.set()
         return []
 
-    def cancelled(self, request: Request, now: float) -> list[Effect]:
+    def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
         self.seen.append("cancelled")
         return [Respond(request, Response.answer(request, 487, to_tag="to"))]
 

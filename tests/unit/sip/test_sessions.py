@@ -52,8 +52,8 @@ class Ua:
     def request_failed(self, request: Request, error: Exception, now: float) -> list[Effect]:
         return self.the.request_failed(request, error, now)
 
-    def cancelled(self, request: Request, now: float) -> list[Effect]:
-        return self.the.cancelled(request, now)
+    def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
+        return self.the.cancelled(request, now, cancel)
 
     def next_deadline(self) -> float:
         return self.the.next_deadline()
