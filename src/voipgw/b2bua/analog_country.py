@@ -106,6 +106,7 @@ def _fxs_config(country: dsp.Country) -> FxsConfig:
     flash_min_s, flash_max_s = _FLASH_S.get(country.code, _FLASH_ELSEWHERE_S)
     return FxsConfig(
         hook=HookTiming(flash_min_s=flash_min_s, flash_max_s=flash_max_s),
+        answer_reversal=True,  # a telephone does not mind; whatever counts or charges on the port needs it
         ring=RingCadence(tuple(zip(rings[::2], rings[1::2], strict=True))),
         caller_id=_caller_id_timing(country.caller_id),
     )

@@ -272,11 +272,15 @@ class Ear:
         return any(order == tone.sequence[turn:] + tone.sequence[:turn] for turn in turns)
 
     def _ended(self) -> str | None:
-        """What a burst that has just ended was, where its length alone tells."""
-        if not self._bursts or self._run[1] != 2:
+        """What a burst that has ended was, where its length and the pause so far leave only one tone."""
+        if not self._bursts or self._run[1] < 2:
             return None
         burst = self._bursts[-1]
         if burst.on_s < 0.8:
             return None
-        matching = [tone for tone in self._owners[burst.label] if any(_near(burst.on_s, on) for on, _ in tone.beats)]
-        return matching[0].name if len(matching) == 1 else None
+        left = [
+            tone
+            for tone in self._owners[burst.label]
+            if any(_near(burst.on_s, on) and burst.off_s <= 0.1 + 1.15 * off for on, off in tone.beats)
+        ]
+        return left[0].name if len(left) == 1 else None

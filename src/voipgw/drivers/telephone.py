@@ -166,7 +166,7 @@ class SimTelephone:
             ValueError: a key that no telephone has.
         """
         self._need_lifted("dial")
-        self._dialled = True
+        self._begin_dialling()
         await self.play(dsp.dtmf(digits, on_ms=on_ms, off_ms=off_ms, level_dbm0=level_dbm0))
 
     async def pulse(
@@ -187,7 +187,7 @@ class SimTelephone:
                 breaks.append((at, at + break_share / rate))
                 at += 1 / rate
             at += pause_ms / 1000
-        self._dialled = True
+        self._begin_dialling()
         await self._break_for(breaks, "dial by pulses", after_s=pause_ms / 1000)
 
     async def play(self, pcm: Pcm) -> None:
@@ -275,7 +275,7 @@ class SimTelephone:
         """
         heard = await self._wait(lambda: bool(self.caller_ids), within)
         for shown in self.caller_ids:
-            if _digits(shown.number) == _digits(number):
+            if _same_number(shown.number, number):
                 return shown
         got = ", ".join(repr(shown.number) for shown in self.caller_ids) if heard else "none"
         raise ExpectationFailed(
@@ -365,6 +365,11 @@ class SimTelephone:
             self._last_sign = self._now()
             self.caller_ids += received
             self._notice()
+
+    def _begin_dialling(self) -> None:
+        """An answer noticed before belongs to an earlier call, unless that call is still up and this is for its far end."""
+        self._answer_seen = self._answer_seen and self._port.feed is Feed.REVERSED
+        self._dialled, self._ringback_heard = True, False
 
     def _call_begins(self) -> None:
         """Forget the last call's bell and number, if what comes now belongs to another one."""
@@ -458,6 +463,7 @@ class SimTelephone:
         return self._loop.time() if self._loop is not None else 0.0
 
 
-def _digits(number: str) -> str:
-    """A number without the international prefix, which each way of sending it writes in its own way or leaves out."""
-    return number[2:] if number.startswith("00") else number.removeprefix("+")
+def _same_number(shown: str, wanted: str) -> bool:
+    """Whether a person would take both for one number: alike but for prefixes, which each country shows in its own way."""
+    one, other = sorted((shown.lstrip("+0"), wanted.lstrip("+0")), key=len)
+    return one == other or (len(one) >= 7 and other.endswith(one))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
+import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import numpy as np
 import pytest
 
+from voipgw import dsp
 from voipgw.b2bua.analog_country import CountryLine, dialled_back, shown
 from voipgw.b2bua.analog_leg import AnalogLeg, AnalogLine, LineFailed, LineSettings, Raised, Reported
 from voipgw.call.events import Answered, CallEvent, Digit, HookFlash, Offered, Progress, Released, Updated
@@ -30,12 +34,13 @@ from voipgw.drivers.sim import LoopPhysics, SimCard
 from voipgw.drivers.telephone import SimTelephone
 from voipgw.dsp import Absence, CallerIdStandard, CallTime
 from voipgw.entropy import SeededEntropy
+from voipgw.errors import LocalProtocolError
 from voipgw.lab.clock import LabClock, run_virtual
 from voipgw.pstn.dialling import DigitMatch
 from voipgw.pstn.driver import FxsPort
 from voipgw.pstn.effects import DiallingFailed, Parked, ServiceChanged
 from voipgw.pstn.fxs import FxsConfig, FxsState
-from voipgw.pstn.line import LineEvent
+from voipgw.pstn.line import Feed, LineEvent
 from voipgw.testing.line_plane import LinePlane
 
 MEDIA = Media(codecs=(PCMU,))
@@ -270,7 +275,7 @@ def test_the_telephone_rings_shows_the_caller_and_answers() -> None:
     housed(act)
 
 
-@pytest.mark.parametrize("country", ["us", "gb", "de", "fr", "nl", "au", "in"])
+@pytest.mark.parametrize("country", sorted(code for code, ways in dsp.COUNTRIES.items() if ways.caller_id is not None))
 def test_each_country_shows_the_number_its_own_way(country: str) -> None:
     async def act(house: House) -> None:
         house.call(calling=Party("2075550123"))
@@ -430,6 +435,32 @@ def test_an_impossible_number_meets_congestion_and_no_call() -> None:
     housed(act)
 
 
+@pytest.mark.parametrize("country", sorted(dsp.COUNTRIES))
+def test_a_call_in_each_country(country: str) -> None:
+    async def act(house: House) -> None:
+        house.phone.off_hook()
+        await house.phone.expect("dial-tone", within=6.0)
+        await house.phone.dial("102")
+        await asyncio.sleep(0.2)
+        leg = house.line.leg
+        assert leg is not None
+        house.call(line=2)
+        await house.card.telephone(2).expect_ring(within=4.0)
+        house.tell(leg, leg.progress, Progress(180))
+        await house.phone.expect("ringback", within=7.0)
+        house.tell(leg, leg.answer, Answered(MEDIA))
+        await house.phone.flash()
+        await asyncio.sleep(0.2)
+        assert HookFlash() in house.events(house.line)
+        house.tell(leg, leg.release, Released(Cause.USER_BUSY))
+        await house.phone.expect("busy", within=7.0)
+        house.phone.on_hook()
+        await asyncio.sleep(1.2)
+        assert house.line.idle
+
+    housed(act, country=country)
+
+
 def test_answer_supervision_reverses_the_polarity() -> None:
     async def act(house: House) -> None:
         leg = await house.dial("102")
@@ -505,3 +536,87 @@ def test_a_telephone_shows_a_number_as_its_country_would_dial_it_back() -> None:
     assert dialled_back("+442079460000", "gb") == "02079460000"
     assert dialled_back("101", "us") == "101"
     assert dialled_back("alice", "us") == "alice"
+
+
+class Abuse:
+    """People and far ends that do anything at any moment."""
+
+    def __init__(self, house: House, rng: random.Random) -> None:
+        self.house, self.rng = house, rng
+        self.legs: list[AnalogLeg] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    async def person(self, phone: SimTelephone) -> None:
+        """Dials, flashes or plays, and hangs up amid it."""
+        with contextlib.suppress(LocalProtocolError):
+            match self.rng.randrange(4):
+                case 0:
+                    await phone.dial(self.rng.choice(["102", "1", "777", "95550123", "#", "10#"]))
+                case 1:
+                    await phone.pulse(self.rng.choice(["102", "9", "105"]), rate=self.rng.uniform(8, 12))
+                case 2:
+                    await phone.flash(self.rng.choice([30, 100, 250, 500, 990, 1010]))
+                case _:
+                    await phone.play(np.zeros(1600, np.int16))
+
+    def act(self) -> None:
+        house, rng = self.house, self.rng
+        number = rng.choice((1, 2))
+        phone, line = house.card.telephone(number), house.lines[number - 1]
+        match rng.randrange(9):
+            case 0 | 1:
+                phone.off_hook()
+            case 2:
+                phone.on_hook()
+            case 3:
+                task = asyncio.ensure_future(self.person(phone))
+                self.tasks.add(task)
+                task.add_done_callback(self.tasks.discard)
+            case 4:
+                house.call(line=number, ring_timeout_s=rng.choice((0.5, 60.0)))
+            case 5 if line.leg is not None:
+                house.tell(line.leg, line.leg.progress, rng.choice((Progress(180), Progress(183, MEDIA))))
+            case 6 if line.leg is not None:
+                house.tell(line.leg, line.leg.answer, Answered(MEDIA))
+            case 7 if line.leg is not None:
+                house.tell(line.leg, line.leg.release, Released(rng.choice((Cause.USER_BUSY, Cause.NO_ANSWER))))
+            case 8 if rng.random() < 0.2:
+                house.card.fxs_ports[number - 1].alarm(True)
+                house.card.fxs_ports[number - 1].alarm(False)
+
+
+def balanced(events: list[Raised]) -> None:
+    """Each leg: nothing after its Released, at most one Offered or Answered, nothing of a leg that never was."""
+    over: set[AnalogLeg] = set()
+    begun: set[AnalogLeg] = set()
+    for raised in events:
+        assert raised.leg not in over, f"{raised} after the end"
+        if isinstance(raised.event, Offered | Answered):
+            assert raised.leg not in begun
+            begun.add(raised.leg)
+        if isinstance(raised.event, Released):
+            over.add(raised.leg)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_lines_survive_whatever_telephones_and_far_ends_do(seed: int) -> None:
+    async def act(house: House) -> None:
+        rng = random.Random(seed)
+        abuse = Abuse(house, rng)
+        for _ in range(150):
+            abuse.act()
+            await asyncio.sleep(rng.choice((0.0, 0.002, 0.05, 0.3, 1.0)))
+        for number, line in enumerate(house.lines, 1):
+            house.card.telephone(number).on_hook()
+            if line.leg is not None:
+                house.tell(line.leg, line.leg.release, Released(Cause.NORMAL_CALL_CLEARING))
+        await asyncio.sleep(30.0)
+        for port, line in zip(house.card.fxs_ports, house.lines, strict=True):
+            assert line.idle and line.stream is None, line.machine.state
+            assert not port.ringing and port.feed is Feed.NORMAL
+            assert line.next_deadline() == math.inf
+        assert all(stream.closed for stream in house.plane.streams)
+        assert not abuse.tasks
+        balanced([report for report in house.reports if isinstance(report, Raised)])
+
+    housed(act)

@@ -428,3 +428,28 @@ def test_in_real_time_sound_crosses_the_sockets_both_ways() -> None:
         assert np.array_equal(np.trim_zeros(heard), np.trim_zeros(expected))
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("shown", "wanted", "same"),
+    [
+        ("2125550147", "+12125550147", True),
+        ("02079460000", "+442079460000", True),
+        ("011442079460000", "+442079460000", True),
+        ("101", "101", True),
+        ("2125550147", "4125550147", False),
+        ("101", "1101", False),
+        ("", "101", False),
+        ("5550147", "2125550148", False),
+    ],
+)
+def test_a_number_is_recognised_whatever_its_prefix(shown: str, wanted: str, same: bool) -> None:
+    async def act(rig: Rig) -> None:
+        rig.phone.caller_ids = [dsp.CallerId(shown)]
+        if same:
+            assert (await rig.phone.expect_caller_id(wanted, within=0.1)).number == shown
+        else:
+            with pytest.raises(ExpectationFailed):
+                await rig.phone.expect_caller_id(wanted, within=0.1)
+
+    virtually(act)

@@ -56,6 +56,23 @@ def test_every_pulse_digit_within_the_standard_is_counted_right_under_bounce(rat
         assert events == [PulseDigit(symbol)]
 
 
+@pytest.mark.parametrize("digits", [2000, pytest.param(100_000, marks=pytest.mark.nightly)])
+def test_no_pulse_digit_is_wrong_and_none_is_a_flash(digits: int) -> None:
+    rng = random.Random(digits)
+    loop = lifted(HookTiming(flash_min_s=0.121), counting=True)
+    at, wrong = 2.0, 0
+    for _ in range(digits):
+        symbol, rate, share = rng.choice("1234567890"), rng.uniform(8, 12), rng.uniform(0.50, 0.75)
+        edges: list[tuple[float, bool]] = []
+        for _ in range(int(symbol) or 10):
+            edges += bounced(at, False, rng) + bounced(at + share / rate, True, rng)
+            at += 1 / rate
+        at += rng.uniform(0.25, 0.9)
+        events = [event for event in run(loop, edges, at) if not isinstance(event, PulseBegan)]
+        wrong += events != [PulseDigit(symbol)]
+    assert wrong == 0
+
+
 def test_the_first_pulse_of_a_digit_is_reported_once() -> None:
     loop = lifted(counting=True)
     edges = [(2.0, False), (2.06, True), (2.1, False), (2.16, True)]
