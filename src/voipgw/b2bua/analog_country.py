@@ -12,6 +12,7 @@ import numpy.typing as npt
 from voipgw import dsp
 from voipgw.call.model import Party
 from voipgw.dsp.caller_id import transmission
+from voipgw.errors import ConfigurationError
 from voipgw.media.plane import ToneSegment
 from voipgw.pstn.effects import Tone
 from voipgw.pstn.fxs import FxsConfig
@@ -80,7 +81,10 @@ def dialled_back(number: str, country: str) -> str:
     """
     if not re.fullmatch(r"\+[1-9][0-9]{2,14}", number):
         return number
-    written = national(country).apply(Number(NumberKind.E164, number)).text
+    try:
+        written = national(country).apply(Number(NumberKind.E164, number)).text
+    except ConfigurationError:  # routing has no numbering plan of a country whose tones are known
+        return number
     return written[1:] if country in ("us", "ca") and len(written) == 11 and written[0] == "1" else written
 
 

@@ -536,6 +536,7 @@ def test_a_telephone_shows_a_number_as_its_country_would_dial_it_back() -> None:
     assert dialled_back("+442079460000", "gb") == "02079460000"
     assert dialled_back("101", "us") == "101"
     assert dialled_back("alice", "us") == "alice"
+    assert dialled_back("+12125550147", "fi") == "+12125550147"
 
 
 class Abuse:
