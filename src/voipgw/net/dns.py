@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import functools
 import ipaddress
 import socket
 from collections.abc import Callable
@@ -47,6 +48,7 @@ class Resolver(Protocol):
         ...
 
 
+@functools.lru_cache(4096)
 def is_literal(host: str) -> bool:
     """Whether ``host`` is an IPv4 or IPv6 address (without brackets)."""
     if not host or not (host[-1].isdigit() or ":" in host):

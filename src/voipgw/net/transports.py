@@ -13,7 +13,7 @@ from voipgw.errors import ParseError, TransportError
 from voipgw.net.dns import Target
 from voipgw.net.network import Network, StreamServer
 from voipgw.net.stream import StreamConnection, StreamLimits
-from voipgw.net.udp import DatagramWire, family_of, named
+from voipgw.net.udp import DatagramWire, named
 from voipgw.sip.effects import Address, Arrival
 from voipgw.sip.transport import bracketed
 
@@ -141,6 +141,8 @@ class Transports:
         self._arrivals: dict[int, Arrival] = {}  #: of connections, by flow
         self._connecting: set[asyncio.Task[None]] = set()
         self._near: dict[str, str] = {}
+        self._fitting: dict[tuple[str, bool], dict[int | None, Listener]] = {}
+        self._sent_by: dict[tuple[str, str, int | None], str] = {}
         self.listeners: list[Listener] = []
 
     async def listen(self, transport: str, host: str, port: int, advertised: str = "") -> Listener:
@@ -165,6 +167,8 @@ class Transports:
             raise TransportError(f"{named(transport, (host, port))}: {reason}") from error
         listener = Listener(transport, host, bound, flow, advertised)
         self.listeners.append(listener)
+        self._fitting.clear()
+        self._sent_by.clear()
         return listener
 
     def listener_for(self, transport: str, host: str, flow: int | None = None) -> Listener | None:
@@ -172,15 +176,14 @@ class Transports:
 
         ``flow`` may also name a connection, and then stands for the listening point that took it.
         """
-        connection = self._connections.get(flow or 0)
-        if connection is not None:
+        if flow is not None and (connection := self._connections.get(flow)) is not None:
             flow = connection.listener
-        family = family_of(host)
-        fitting = [x for x in self.listeners if x.transport == transport and family_of(x.host) is family]
-        for listener in fitting:
-            if listener.flow == flow:
-                return listener
-        return fitting[0] if fitting else None
+        key = (transport, ":" in host)
+        fitting = self._fitting.get(key)
+        if fitting is None:
+            same = [x for x in self.listeners if (x.transport, ":" in x.host) == key]
+            fitting = self._fitting[key] = {x.flow: x for x in same} | ({None: same[0]} if same else {})
+        return fitting.get(flow) or fitting.get(None)
 
     def own_host(self, listener: Listener, toward: str) -> str:
         """The host by which a peer at ``toward`` reaches ``listener``: advertised, bound, or found by the routing table."""
@@ -192,10 +195,17 @@ class Transports:
 
     def sent_by(self, transport: str, toward: str, local: Address, flow: int | None = None) -> str:
         """``host:port`` for the top Via of a request to ``toward``: of the listening point, else of the connection's own end."""
+        known = self._sent_by.get((transport, toward, flow))
+        if known is not None:
+            return known
         listener = self.listener_for(transport, toward, flow)
         if listener is None:
             return f"{bracketed(local[0])}:{local[1]}"
-        return f"{bracketed(self.own_host(listener, toward))}:{listener.port}"
+        if len(self._sent_by) >= _REMEMBERED_SOURCES:
+            self._sent_by.clear()
+        known = f"{bracketed(self.own_host(listener, toward))}:{listener.port}"
+        self._sent_by[transport, toward, flow] = known
+        return known
 
     def path(self, target: Target, flow: int | None = None) -> Path:
         """A way to ``target``: over the connection ``flow`` while it is open, an open one to that address, or a new one.
@@ -241,6 +251,8 @@ class Transports:
         self._servers.clear()
         self._wires.clear()
         self.listeners.clear()
+        self._fitting.clear()
+        self._sent_by.clear()
 
     # Datagrams.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from voipgw.errors import ParseError
@@ -57,7 +58,13 @@ def destination_of(request: Request) -> Destination:
         uri = request.routes[0].uri
         if any(name.lower() == "lr" for name, _ in uri.params):
             return destination_of_uri(uri)
-    return destination_of_uri(request.uri)
+    return _destination_of_text(request.uri_text)
+
+
+@functools.lru_cache(1024)
+def _destination_of_text(uri: str) -> Destination:
+    """Requests of one dialog go to one URI."""
+    return destination_of_uri(Uri.parse(uri))
 
 
 def seen_from(request: Request, arrival: Arrival) -> tuple[Request, Address]:
