@@ -190,7 +190,7 @@ static void part(vg_core *core, vg_leg *leg)
         if (leg->sound->digit_live) leg->sound->digit_total = leg->sound->digit_units + 1; /* nobody will say its end */
         leg->sound->digit_live = 0;
     }
-    if (peer != NULL && core->legs + peer->peer == leg) part(core, peer);
+    if (peer != NULL && peer != leg && core->legs + peer->peer == leg) part(core, peer);
 }
 
 /* Readies leg to hear other: a line through its jitter buffer, an RTP leg with room to pack a line's frames. */
@@ -211,9 +211,9 @@ static int ready(vg_core *core, vg_leg *leg, const vg_leg *other, int through_ji
 static int bridge(vg_core *core, const vg_command *command, int64_t now_us)
 {
     vg_leg *one = vg_core_leg(core, command->leg), *other = vg_core_leg(core, command->other);
-    if (one == NULL || other == NULL || one == other) return VG_EINVAL;
+    if (one == NULL || other == NULL) return VG_EINVAL;
     part(core, one);
-    part(core, other);
+    if (other != one) part(core, other); /* bridged to itself, a leg hears its own echo */
     int through = command->value == 1;
     if (ready(core, one, other, through) != VG_OK || ready(core, other, one, through) != VG_OK) return VG_EFULL;
     one->peer = command->other;

@@ -47,6 +47,10 @@ class CallListener(Protocol):
         """Something became of it; ``CallOver`` is the last."""
         ...
 
+    def heard(self, call: Call, event: MediaEvent, now: float) -> None:
+        """Something happened on a stream of one of its legs; the leg has heard of it before."""
+        ...
+
 
 class Exchange:
     """The calls in progress. Everything happens in the loop's thread, in the order in which it is reported."""
@@ -97,8 +101,13 @@ class Exchange:
     def receive_media(self, event: MediaEvent, now: float) -> None:
         """Something that happened on a stream: its leg hears of it."""
         leg = self._streams.get(event.stream)
-        if leg is not None:
-            self._edges.edge_of(leg).perform(leg, leg.receive_media(event, now))
+        if leg is None:
+            return
+        self._edges.edge_of(leg).perform(leg, leg.receive_media(event, now))
+        call = self._calls.get(leg)
+        if call is not None:
+            for listener in self._listeners:
+                listener.heard(call, event, now)
 
     def watch(self, leg: Leg) -> None:
         """Remember whose stream a leg's is; called whenever it may have a new one."""

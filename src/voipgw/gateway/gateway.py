@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
 from voipgw.b2bua.leg import Leg
 from voipgw.b2bua.sip_leg import SipLeg
 from voipgw.call.events import CallEvent, Released
+from voipgw.call.model import TargetKind
 from voipgw.causes import Cause
+from voipgw.errors import ConfigurationError
 from voipgw.gateway.access import Access
+from voipgw.gateway.apps import App, AppCalls
 from voipgw.gateway.capture import Capture
 from voipgw.gateway.config import GatewayConfig, Listen
 from voipgw.gateway.exchange import Edge, Exchange
@@ -24,7 +27,7 @@ from voipgw.gateway.platform import Platform, SystemPlatform
 from voipgw.net.endpoint import Endpoint
 from voipgw.net.settings import EndpointSettings
 from voipgw.pstn.driver import Driver
-from voipgw.routing import Plan
+from voipgw.routing import CompiledPlan, Plan
 from voipgw.sip.effects import Arrival, Effect, TransactionUser
 from voipgw.sip.message import Request
 
@@ -38,7 +41,13 @@ class Gateway:
     """One gateway in one process. ``async with Gateway(config, plan) as gateway`` opens it; leaving the block closes it."""
 
     def __init__(
-        self, config: GatewayConfig, plan: Plan, *, cards: Sequence[Driver] = (), platform: Platform | None = None
+        self,
+        config: GatewayConfig,
+        plan: Plan,
+        *,
+        cards: Sequence[Driver] = (),
+        apps: Mapping[str, App] | None = None,
+        platform: Platform | None = None,
     ) -> None:
         """Check everything that can be checked before anything is opened.
 
@@ -48,6 +57,8 @@ class Gateway:
         self.config = config
         self.plan = plan.compile()
         self.cards = tuple(cards)
+        self.apps = dict(apps or {})
+        self._check_apps(self.plan)
         self._platform = platform
 
     async def __aenter__(self) -> Gateway:
@@ -97,14 +108,17 @@ class Gateway:
             loop=asyncio.get_running_loop(),
         )
         self._access = Access(config, self.plan, entropy)
-        self._legs = LegFactory(config, self.plan, self.endpoint, plane, self.lines, entropy)
+        self._legs = LegFactory(config, self.plan, self.endpoint, plane, self.lines, self.apps, entropy)
         self.exchange = Exchange(
             plan=self.plan,
             clock=platform.clock,
             edges=self,
             legs=self._legs,
             plane=plane,
-            listeners=self.observation.listeners(plane),
+            listeners=[
+                *self.observation.listeners(plane),
+                *([AppCalls(self.apps, plane)] if plane is not None else []),
+            ],
             max_calls=config.max_calls,
         )
         if config.media.capture is not None:
@@ -116,6 +130,15 @@ class Gateway:
         self.observation.gauges(
             lambda: float(len(self.exchange.calls)), self.endpoint.counters, lambda: float(self.endpoint.transactions)
         )
+
+    def _check_apps(self, plan: CompiledPlan) -> None:
+        for compiled in plan.rules:
+            for attempt in compiled.attempts:
+                if attempt.target.kind is TargetKind.APP and attempt.target.name not in self.apps:
+                    have = ", ".join(sorted(self.apps)) or "none"
+                    raise ConfigurationError(
+                        f"{compiled.rule.place}: {attempt.target} is no application of this gateway; it has {have}"
+                    )
 
     @property
     def listening(self) -> list[str]:
@@ -138,6 +161,7 @@ class Gateway:
             ConfigurationError: something in them is wrong; nothing has changed then.
         """
         compiled = plan.compile()
+        self._check_apps(compiled)
         self._legs.reload(compiled)
         self._access.reload(config, compiled)
         self.lines.reload(compiled)

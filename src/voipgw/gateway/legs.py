@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Protocol
 
+from voipgw.b2bua.app_leg import AppLeg
 from voipgw.b2bua.leg import Leg
 from voipgw.b2bua.sip_identity import AssertedIdentity
 from voipgw.b2bua.sip_leg import SipLeg
@@ -50,12 +51,14 @@ class LegFactory:
         endpoint: Endpoint,
         plane: MediaPlane | None,
         lines: Lines | None,
+        apps: Container[str],
         entropy: Entropy,
     ) -> None:
         self._config = config
         self._endpoint = endpoint
         self._plane = plane
         self._lines = lines
+        self._apps = apps
         self._entropy = entropy
         self._incoming: dict[tuple[str, str, int, bool], SipLegSettings] = {}
         self._outgoing: dict[str, SipLegSettings] = {}
@@ -99,6 +102,8 @@ class LegFactory:
             return SipLeg(str(route.target), settings, self._entropy, self._plane, call_id=request.call_id)
         if route.target.kind is TargetKind.LINE and self._lines is not None:
             return self._lines.open(route.target.name, request, route)
+        if route.target.kind is TargetKind.APP and route.target.name in self._apps:
+            return AppLeg(str(route.target))
         raise DriverError(f"{route.target}: this gateway has no such target")
 
     def _trunk_settings(self, trunk: Trunk) -> SipLegSettings:

@@ -17,7 +17,7 @@ from voipgw.clock import Clock
 from voipgw.errors import VoipGwError
 from voipgw.gateway.config import GatewayConfig
 from voipgw.gateway.exchange import CallListener
-from voipgw.media.plane import MediaPlane
+from voipgw.media.plane import MediaEvent, MediaPlane
 from voipgw.metrics.counters import Registry
 from voipgw.metrics.http import MetricsServer
 from voipgw.metrics.quality import estimate_mos
@@ -40,7 +40,14 @@ class Finished:
         self.record = record
 
 
-class Records:
+class _Deaf:
+    """A listener that takes no interest in single media events."""
+
+    def heard(self, call: Call, event: MediaEvent, now: float) -> None:
+        """Nothing to note."""
+
+
+class Records(_Deaf):
     """One record a call, begun on disk when the call is answered."""
 
     def __init__(self, clock: Clock, writer: JsonLinesWriter | None) -> None:
@@ -70,7 +77,7 @@ class Records:
                 self._writer.write(finished)
 
 
-class Numbers:
+class Numbers(_Deaf):
     """Counters and histograms of calls."""
 
     def __init__(self, registry: Registry) -> None:
@@ -107,7 +114,7 @@ class Numbers:
             self._over.labels("answered" if len(times) > 1 else "refused" if refused else "failed").add()
 
 
-class Recordings:
+class Recordings(_Deaf):
     """One stereo WAV an answered call."""
 
     def __init__(self, config: GatewayConfig, plane: MediaPlane) -> None:

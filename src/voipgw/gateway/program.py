@@ -12,13 +12,13 @@ import json
 import logging
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from voipgw.errors import ConfigurationError, VoipGwError
-from voipgw.gateway.config import GatewayConfig
+from voipgw.gateway.apps import App
 from voipgw.gateway.gateway import Gateway
 from voipgw.gateway.options import (
     LATER,
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 Setup = Callable[[argparse.Namespace], Plan]
 Cards = Callable[[argparse.Namespace], Sequence[Driver]]
+Apps = Callable[[argparse.Namespace], Mapping[str, App]]
 Session = Callable[[Gateway, argparse.Namespace], Awaitable[int]]
 
 
@@ -50,6 +51,7 @@ class Program:
     description: str
     setup: Setup  #: options to route plan; called again at SIGHUP
     cards: Cards | None = None  #: options to line cards; called once
+    apps: Apps | None = None  #: options to the applications that the plan may name; called once
     session: Session | None = None  #: runs beside the gateway and ends the program with its exit status, e.g. a script
     listen: str = "udp:127.0.0.1:5060"  #: default of --listen
     sip_options: bool = True  #: options of who may call, media and credentials
@@ -86,21 +88,15 @@ class Program:
         try:
             config, plan = config_of(options), self.setup(options)
             cards = tuple(self.cards(options)) if self.cards is not None else ()
-            return asyncio.run(self._serve(words, options, config, plan, cards))
+            apps = self.apps(options) if self.apps is not None else {}
+            return asyncio.run(self._serve(words, options, Gateway(config, plan, cards=cards, apps=apps)))
         except VoipGwError as error:
             one_line(error, self.name)
             return 2
         except KeyboardInterrupt:
             return 130
 
-    async def _serve(
-        self,
-        words: list[str],
-        options: argparse.Namespace,
-        config: GatewayConfig,
-        plan: Plan,
-        cards: tuple[Driver, ...],
-    ) -> int:
+    async def _serve(self, words: list[str], options: argparse.Namespace, opening: Gateway) -> int:
         stop, at_once = asyncio.Event(), asyncio.Event()
 
         def terminate() -> None:
@@ -109,11 +105,11 @@ class Program:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, terminate)
-        async with Gateway(config, plan, cards=cards) as gateway:
+        async with opening as gateway:
             loop.add_signal_handler(signal.SIGHUP, self._reload, gateway, words)
             print(f"READY {json.dumps({'listen': gateway.listening})}", flush=True)
             status = await self._until_stopped(gateway, options, stop)
-            await gateway.drain(config.drain_s if stop.is_set() else 0.0, at_once)
+            await gateway.drain(gateway.config.drain_s if stop.is_set() else 0.0, at_once)
         return status
 
     async def _until_stopped(self, gateway: Gateway, options: argparse.Namespace, stop: asyncio.Event) -> int:

@@ -197,11 +197,9 @@ class MediaEngine:
 
         Raises:
             NegotiationError: one side's codec is only relayed and the other side does not have it.
-            LocalProtocolError: a stream is closed, or both are the same.
+            LocalProtocolError: a stream is closed.
         """
         a, b = self._own(one), self._own(other)
-        if a is b:
-            raise LocalProtocolError("a stream bridged to itself")
         only_relayed = [s.codec for s in (a, b) if s.codec and s.codec not in core.CODECS]
         if only_relayed and a.codec and b.codec and a.codec.lower() != b.codec.lower():
             raise NegotiationError(f"{a.codec} to {b.codec}: no conversion")

@@ -213,6 +213,7 @@ class MediaPlane(Protocol):
 
         Digits that come as sound go on as sound; those that come as RFC 4733 events go on as such where the other party
         negotiated them. ``DigitHeard.passed_on`` says so; whoever carries digits between legs leaves those alone.
+        A stream bridged to itself is an echo: its party hears what it says.
         """
         ...
 

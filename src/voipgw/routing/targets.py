@@ -32,10 +32,20 @@ class ToLine:
 
 
 @attrs.frozen
+class ToApp:
+    """The call is taken by an application of this gateway."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"app({self.name!r})"
+
+
+@attrs.frozen
 class First:
     """One attempt after the other, until one is answered or fails with a cause that is final."""
 
-    attempts: tuple[ToTrunk | ToLine, ...]
+    attempts: tuple[ToTrunk | ToLine | ToApp, ...]
 
     def __str__(self) -> str:
         return f"first({', '.join(map(str, self.attempts))})"
@@ -84,13 +94,20 @@ def line(number: int | str) -> ToLine:
     return ToLine(str(number))
 
 
-def first(*targets: str | ToTrunk | ToLine) -> First:
+def app(name: str) -> ToApp:
+    """The application that the gateway was given under this name, e.g. an echo test."""
+    if not isinstance(name, str) or not name:
+        raise wrong(f"app({name!r})", "the name of an application")
+    return ToApp(name)
+
+
+def first(*targets: str | ToTrunk | ToLine | ToApp) -> First:
     """Try ``targets`` in this order; text is the name of a trunk. What follows a failure is decided by its cause's class."""
     if not targets:
         raise wrong("first() with nothing in it", "the names of trunks: first('carrier-a', 'carrier-b')")
-    found: list[ToTrunk | ToLine] = []
+    found: list[ToTrunk | ToLine | ToApp] = []
     for target in targets:
-        if isinstance(target, (ToTrunk, ToLine)):
+        if isinstance(target, (ToTrunk, ToLine, ToApp)):
             found.append(target)
         elif isinstance(target, str) and target:
             found.append(ToTrunk(target))
@@ -121,8 +138,8 @@ def as_target(value: object) -> Targets:
     """What ``plan.route(to=...)`` was given, as a target."""
     if isinstance(value, (First, Reject, Dial)):
         return value
-    if isinstance(value, (ToTrunk, ToLine)):
+    if isinstance(value, (ToTrunk, ToLine, ToApp)):
         return First((value,))
     if isinstance(value, str) and value:
         return First((ToTrunk(value),))
-    raise wrong(f"to={value!r}", "first('carrier-a', ...), trunk(...), line(...), dial(...) or reject(...)")
+    raise wrong(f"to={value!r}", "first('carrier-a', ...), trunk(...), line(...), app(...), dial(...) or reject(...)")
