@@ -382,8 +382,8 @@ class ThreadedCore:
         OSError: the system refused a descriptor or the thread.
     """
 
-    def __init__(self, **settings: int) -> None:
-        self._io: Any = lib.vg_io_start(_settings(settings))
+    def __init__(self, *, realtime: bool = True, **settings: int) -> None:
+        self._io: Any = lib.vg_io_start(_settings(settings), int(realtime))
         if self._io == ffi.NULL:
             raise OSError(ffi.errno, f"the media engine's thread did not start with {settings}")
         self._core: Any = lib.vg_io_core(self._io)

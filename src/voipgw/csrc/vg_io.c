@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -300,7 +301,7 @@ static int prepare(vg_io *io, const vg_core_settings *settings)
     return epoll_ctl(io->epoll, EPOLL_CTL_ADD, io->clock, &clock) != 0 ? VG_ESYSTEM : VG_OK;
 }
 
-vg_io *vg_io_start(const vg_core_settings *settings)
+vg_io *vg_io_start(const vg_core_settings *settings, int realtime)
 {
     vg_io *io = calloc(1, sizeof *io);
     if (io == NULL) return NULL;
@@ -319,6 +320,8 @@ vg_io *vg_io_start(const vg_core_settings *settings)
         return NULL;
     }
     pthread_setname_np(io->thread, "voipgw-media");
+    struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_RR)};
+    if (realtime && pthread_setschedparam(io->thread, SCHED_RR, &lowest) == 0) io->counters.realtime = 1;
     return io;
 }
 

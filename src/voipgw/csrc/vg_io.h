@@ -21,10 +21,12 @@ typedef struct {
     uint64_t line_errors;    /* frames that a line did not take or that had no size we know */
     uint64_t late_ticks;     /* clock ticks that were missed by more than one period */
     uint64_t cpu_us;         /* of the thread */
+    uint64_t realtime;       /* 1: the thread runs at a real-time priority */
 } vg_io_counters;
 
-/* Starts the thread. NULL when a setting is out of range or the system refuses; errno says why. */
-vg_io *vg_io_start(const vg_core_settings *settings);
+/* Starts the thread; realtime: at the lowest real-time priority (SCHED_RR) where the system allows that, else as any other.
+ * NULL when a setting is out of range or the system refuses a descriptor or the thread; errno says why. */
+vg_io *vg_io_start(const vg_core_settings *settings, int realtime);
 /* Ends the thread, frees the core. Closes no descriptor that was handed in. */
 void vg_io_stop(vg_io *io);
 /* From one thread: hands over a command. VG_EFULL when the ring stayed full for a tenth of a second. */

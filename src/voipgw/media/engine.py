@@ -51,6 +51,7 @@ class MediaSettings:
     dtmf_profile: str = attrs.field(default="q24", validator=in_(core.DTMF_PROFILES))
     detect_in_band: bool = False  #: look for DTMF in RTP's sound even where telephone-event is negotiated
     media_legs: bool = False  #: RTP to RTP through jitter buffers even where a relay would do
+    realtime: bool = True  #: the thread at real-time priority where the system allows it (root, or RLIMIT_RTPRIO)
     events: int = 8192  #: that may wait, a power of two
 
     def of_core(self, utc_offset_us: int) -> dict[str, int]:

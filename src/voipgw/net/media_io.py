@@ -34,7 +34,7 @@ def start_engine(
     """
     chosen = settings or MediaSettings()
     try:
-        thread = core.ThreadedCore(**chosen.of_core(utc_offset_us(clock or SystemClock())))
+        thread = core.ThreadedCore(realtime=chosen.realtime, **chosen.of_core(utc_offset_us(clock or SystemClock())))
     except OSError as error:
         raise ResourceError(f"no media engine: {error.strerror}") from None
     return MediaEngine(thread, ports, entropy or SystemEntropy(), chosen, open_file=open_recording)
