@@ -7,6 +7,7 @@ import hashlib
 from voipgw.entropy import Entropy
 from voipgw.net.settings import EndpointSettings
 from voipgw.sip.message import Request, Response
+from voipgw.sip.parser import Capabilities, check
 
 
 class Answers:
@@ -14,6 +15,12 @@ class Answers:
 
     def __init__(self, settings: EndpointSettings, entropy: Entropy) -> None:
         self._settings = settings
+        self._capabilities = Capabilities(
+            methods=frozenset(settings.allow),
+            extensions=frozenset(settings.supported),
+            content_types=frozenset(settings.accept),
+            accepts=frozenset(settings.accept),
+        )
         self._secret = entropy.octets(16)
         self._server = [("Server", settings.agent)] if settings.agent else []
 
@@ -36,8 +43,13 @@ class Answers:
         """405 or 501 with Allow."""
         return self.answer(request, status, fields=(("Allow", ", ".join(self._settings.allow)),))
 
-    def options(self, request: Request) -> Response:
-        """What we can do (section 11.2)."""
+    def untaken(self, request: Request) -> Response:
+        """For a request that nobody takes: what we can do, to OPTIONS (section 11.2), else 404; first what section 8.2 refuses."""
+        rejection = check(request, self._capabilities)
+        if rejection is not None:
+            return self.answer(request, rejection.status, fields=rejection.fields)
+        if request.method != "OPTIONS":
+            return self.answer(request, 404)
         settings = self._settings
         fields = [("Allow", ", ".join(settings.allow)), ("Accept", ", ".join(settings.accept))]
         fields += [("Accept-Encoding", "identity"), ("Accept-Language", "en")]

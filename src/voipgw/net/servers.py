@@ -203,9 +203,7 @@ class Servers:
                     self._owner.perform(None, taken)
                     return
                 if taken is None:
-                    options = request.method == "OPTIONS"
-                    answer = self._answers.options(request) if options else self._answers.answer(request, 404)
-                    self.respond(request, answer, now)
+                    self.respond(request, self._answers.untaken(request), now)
                     return
                 user = transaction.user = taken
             effects = user.receive_request(request, arrival, now)

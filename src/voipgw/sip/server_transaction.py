@@ -27,7 +27,7 @@ def server_key(request: Request, method: str | None = None) -> ServerKey:
     if method == "ACK":
         method = "INVITE"
     branch = request.branch
-    if branch is not None and branch[:7] == MAGIC_COOKIE:
+    if branch is not None and branch[:7] == MAGIC_COOKIE and len(branch) > 7:  # the cookie alone says nothing
         return (branch, request.sent_by, method)
     tag = request.from_tag or ""
     via = f"{request.sent_by} {branch}"

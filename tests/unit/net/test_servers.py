@@ -26,6 +26,7 @@ QUICK = EndpointSettings(timers=Timers(t1_s=0.005, t2_s=0.04, trying_s=0.002))
         ({"method": "BYE", "To": "<sip:b@127.0.0.1>;tag=gone"}, 481, None, ""),
         ({"method": "OPTIONS", "To": "<sip:b@127.0.0.1>;tag=gone"}, 481, None, ""),
         ({"method": "CANCEL"}, 481, None, ""),
+        ({"method": "OPTIONS", "Require": "magic, 100rel"}, 420, "Unsupported", "magic"),
         ({"method": "JUGGLE"}, 501, "Allow", "INVITE"),
         ({"method": "PUBLISH"}, 405, "Allow", "INVITE"),
         ({"method": "OPTIONS", "uri": "mailto:b@127.0.0.1"}, 416, None, ""),
