@@ -156,6 +156,31 @@ def scan_own(octets: bytes, checked: bool = True) -> Scanned:
     return index, texts
 
 
+_COPY_OCTETS = MAX_HEADERS + 1024
+_free_copies: list[tuple[Any, Any]] = []
+
+
+def copy_lines(octets: bytes, index: bytes, numbers: bytes, to_tag: bytes = b"") -> bytes:
+    """The lines of the fields with these numbers, in order of the numbers; a ``to_tag`` goes behind the value of To.
+
+    Raises:
+        ValueError: the tag is too long, or the index is another message's.
+    """
+    if _free_copies:
+        slot = _free_copies.pop()
+    else:
+        out = ffi.new("uint8_t[]", _COPY_OCTETS)
+        slot = (out, ffi.buffer(out))
+    used = lib.vg_sip_copy(
+        octets, len(octets), index, len(index), numbers, len(numbers), to_tag, len(to_tag), slot[0], _COPY_OCTETS
+    )
+    if used < 0:
+        raise ValueError(f"lines of a message cannot be copied ({used})")
+    lines: bytes = slot[1][:used]
+    _free_copies.append(slot)
+    return lines
+
+
 def frame(octets: bytes) -> int:
     """Octets of the body that follows this header section (start line to empty line).
 

@@ -406,3 +406,31 @@ int vg_sip_frame(const uint8_t *octets, size_t header_length, uint32_t *body_len
     *body_length = (uint32_t)number;
     return VG_OK;
 }
+
+int vg_sip_copy(const uint8_t *octets, size_t length, const uint8_t *index, size_t index_length, const uint8_t *ids,
+                size_t id_count, const uint8_t *tag, size_t tag_length, uint8_t *out, size_t capacity)
+{
+    const size_t tail = offsetof(vg_sip_index, tail);
+    if (index_length < tail + 2) return VG_EINVAL;
+    size_t count = index[offsetof(vg_sip_index, fields)], end = 0;
+    if (index_length != tail + 7 * count + 2) return VG_EINVAL;
+    for (size_t wanted = 0; wanted < id_count; wanted++)
+        for (size_t i = 0; i < count; i++) {
+            if (index[tail + i] != ids[wanted]) continue;
+            uint16_t line[4];                                 /* line, value, its end, next line */
+            memcpy(line, index + tail + count + 6 * i, sizeof line);
+            if (line[0] > line[2] || line[2] > line[3] || line[3] > length) return VG_EINVAL;
+            int tagged = ids[wanted] == VG_SIP_TO && tag_length > 0;
+            size_t size = (size_t)((tagged ? line[2] : line[3]) - line[0]);
+            size_t extra = tagged ? 5 + tag_length + 2 : 0;
+            if (capacity - end < size || capacity - end - size < extra) return VG_EFULL;
+            memcpy(out + end, octets + line[0], size);
+            end += size;
+            if (!tagged) continue;
+            memcpy(out + end, ";tag=", 5);
+            memcpy(out + end + 5, tag, tag_length);
+            memcpy(out + end + 5 + tag_length, "\r\n", 2);
+            end += extra;
+        }
+    return (int)end;
+}

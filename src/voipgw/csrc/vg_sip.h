@@ -109,6 +109,13 @@ int vg_sip_scan_as(const uint8_t *octets, size_t length, int checks, vg_sip_inde
  * VG_OK and the body's length; VG_SIP_EMISSING without Content-Length (RFC 3261 section 18.3), or another status. */
 int vg_sip_frame(const uint8_t *octets, size_t header_length, uint32_t *body_length);
 
+/* Copy the lines of some fields of an indexed message to out, for its answer (RFC 3261 section 8.2.6.2): those of the first
+ * of ids as they came, then those of the second, and so on. index holds what vg_sip_scan said was in use. With tag_length
+ * not 0, ";tag=" and the tag go behind the value of To. Returns how many octets; VG_EFULL when capacity does not hold them,
+ * VG_EINVAL when index is not one of octets. */
+int vg_sip_copy(const uint8_t *octets, size_t length, const uint8_t *index, size_t index_length, const uint8_t *ids,
+                size_t id_count, const uint8_t *tag, size_t tag_length, uint8_t *out, size_t capacity);
+
 /* The id of a header field's name, long or compact, in any case; 0 for one that is not known. */
 int vg_sip_header_id(const uint8_t *name, size_t length);
 /* The long name of an id, NULL past the last; its compact form or 0; whether commas separate values in it. */

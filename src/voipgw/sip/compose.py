@@ -9,7 +9,7 @@ from voipgw._native import sip as native
 from voipgw.errors import LocalProtocolError
 from voipgw.sip.headers import is_token
 
-_KNOWN = frozenset(native.HEADERS[1:])
+_KNOWN = frozenset(native.HEADERS[1:]) - {"Content-Length"}
 _URI_TEXT = re.compile(r"[!-~]+").fullmatch
 _FORBIDDEN = re.compile(r"[\r\n\x00]").search
 _METHODS = frozenset(native.METHODS[1:])
@@ -47,13 +47,16 @@ def field_lines(fields: Iterable[tuple[str, str]]) -> bytes:
     Raises:
         LocalProtocolError: a name is no token, a value has CR, LF or NUL, or the field is Content-Length.
     """
+    if not fields:
+        return b""
     text = ""
     count = 0
     for name, value in fields:
-        if name not in _KNOWN and not is_token(name):
-            raise LocalProtocolError(f"a field name is a token, not {name!r}")
-        if name == "Content-Length" or (len(name) in (1, 14) and name.lower() in ("l", "content-length")):
-            raise LocalProtocolError("Content-Length is computed, not given")
+        if name not in _KNOWN:
+            if not is_token(name):
+                raise LocalProtocolError(f"a field name is a token, not {name!r}")
+            if name.lower() in ("l", "content-length"):
+                raise LocalProtocolError("Content-Length is computed, not given")
         text += f"{name}: {value}\r\n"
         count += 1
     if text.count("\n") != count or text.count("\r") != count or "\0" in text:
@@ -64,7 +67,7 @@ def field_lines(fields: Iterable[tuple[str, str]]) -> bytes:
 
 def entity_lines(body: bytes, content_type: str | None) -> bytes:
     """Content-Type where given, Content-Length, the empty line and the body."""
-    head = f"Content-Length: {len(body)}\r\n\r\n".encode()
+    head = b"Content-Length: %d\r\n\r\n" % len(body)
     if content_type is not None:
         head = field_lines((("Content-Type", content_type),)) + head
     return head + body if body else head

@@ -24,6 +24,10 @@ for _i, _name in enumerate(native.HEADERS):
     for _form in (_name, native.COMPACT.get(_i, "")):
         if _form:
             _NUMBERS |= {_form: _i, _form.lower(): _i}
+# What an answer repeats, in this order.
+_COPIED = bytes((native.VIA, native.FROM, native.TO, native.CALL_ID, native.CSEQ))
+_COPIED_IN_DIALOG = bytes((native.VIA, native.RECORD_ROUTE, native.FROM, native.TO, native.CALL_ID, native.CSEQ))
+_COPIED_IN_100 = bytes((*_COPIED, _NUMBERS["Timestamp"]))
 _BODY_FIELDS = ("Content-Length", "Content-Type", "Content-Encoding", "Content-Language", "Content-Disposition")
 
 _new = object.__new__
@@ -137,8 +141,17 @@ class Message:
 
     def header(self, name: str) -> str | None:
         """The first value of that field, unfolded, or None; the name in any case, long or compact."""
-        found = self._spans(name)
-        return decode(self._raw[found[0][1] : found[0][2]]) if found else None
+        number = _NUMBERS.get(name)
+        if not number:
+            found = self._spans(name)
+            return decode(self._raw[found[0][1] : found[0][2]]) if found else None
+        index = self._index
+        lines = _TAIL + index[_FIELDS]
+        at = index.find(_ID_OCTETS[number], _TAIL, lines)
+        if at < 0:
+            return None
+        _, value, end, _ = _line(index, lines + 6 * (at - _TAIL))
+        return decode(self._raw[value:end])
 
     def headers(self, name: str) -> tuple[str, ...]:
         """All values of that field in order; where the field is one that commas separate, each value by itself."""
@@ -291,11 +304,6 @@ class Message:
 
     # Other messages from this one.
 
-    def lines(self, *names: str) -> bytes:
-        """The lines of these fields as they came, in order of the names, each with its CRLF."""
-        raw = self._raw
-        return b"".join([raw[line:end] for name in names for line, _, _, end in self._spans(name)])
-
     def with_fields(
         self,
         *,
@@ -314,13 +322,13 @@ class Message:
             LocalProtocolError: a name or value that cannot stand in a field (a line end, a NUL).
         """
         raw, index = self._raw, self._index
-        names = [*remove, *_BODY_FIELDS] if body is not None else [*remove]
+        names = remove if body is None else (*remove, *_BODY_FIELDS)
         body_at: int = _u32(index, native.U32_BODY)[0]
         at: int = _u16(index, native.U16_FIELDS_AT)[0]
         pieces = [raw[:at], field_lines(prepend)]
-        for line, _, _, end in sorted(
-            entry for name in dict.fromkeys(n.lower() for n in names) for entry in self._spans(name)
-        ):
+        removed = [entry for name in {name.lower() for name in names} for entry in self._spans(name)]
+        removed.sort()
+        for line, _, _, end in removed:
             pieces.append(raw[at:line])
             at = end
         pieces += (raw[at : body_at - 2], field_lines(append))
@@ -451,17 +459,16 @@ class Response(Message):
         Raises:
             LocalProtocolError: a status out of 100 to 699, or text that cannot stand on the wire.
         """
-        copied = ["Via", "From"]
-        if 100 < status < 300:
-            copied.insert(1, "Record-Route")
-        pieces = [
+        if to_tag is not None and (not is_token(to_tag) or len(to_tag) > 256):
+            raise LocalProtocolError(f"a tag is a token of at most 256 characters, not {to_tag!r}")
+        tag = to_tag.encode() if to_tag is not None and not request._to_tag else b""
+        copied = _COPIED_IN_100 if status == 100 else _COPIED_IN_DIALOG if status < 300 else _COPIED
+        pieces = (
             status_line(status, reason_phrase(status) if reason is None else reason),
-            request.lines(*copied),
-            _to_line(request, to_tag),
-            request.lines("Call-ID", "CSeq", "Timestamp") if status == 100 else request.lines("Call-ID", "CSeq"),
+            native.copy_lines(request._raw, request._index, copied, tag),
             field_lines(fields),
             entity_lines(body, content_type),
-        ]
+        )
         return cls._of(b"".join(pieces))
 
     @property
@@ -475,15 +482,6 @@ class Response(Message):
         """The reason phrase, "" when there is none."""
         at, end = _span(self._index, native.SPAN_TARGET)
         return decode(self._raw[at:end])
-
-
-def _to_line(request: Request, to_tag: str | None) -> bytes:
-    line = request.lines("To")
-    if to_tag is None or not line or request.to_tag is not None:
-        return line
-    if not is_token(to_tag):
-        raise LocalProtocolError(f"a tag is a token, not {to_tag!r}")
-    return b"%s;tag=%s\r\n" % (line.rstrip(), to_tag.encode())
 
 
 def describe(fault: native.Fault) -> str:
