@@ -1,6 +1,9 @@
 #include "vg_sip.h"
 
 #include <string.h>
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
 
 #include "vg_sip_syntax.h"
 #include "vg_sip_tables.h"
@@ -16,43 +19,51 @@ static uint64_t word_at(const uint8_t *octets)
     return word;
 }
 
-/* Offset of the first octet below 32 from at on, or end; 16 octets, then 8, a step where the low octet comes first. */
+/* Offset of the first octet below 32 from at on, or end; 16 octets a step where the machine can. */
 static inline size_t next_control(const uint8_t *octets, size_t at, size_t end)
 {
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-    while (end - at >= 16) {
-        uint64_t one = word_at(octets + at), two = word_at(octets + at + 8);
-        uint64_t low = (one - CASE) & ~one & 0x8080808080808080u;
-        uint64_t high = (two - CASE) & ~two & 0x8080808080808080u;
-        if ((low | high) != 0) {
-            if (low != 0) return at + (size_t)(__builtin_ctzll(low) >> 3);
-            return at + 8 + (size_t)(__builtin_ctzll(high) >> 3);
-        }
-        at += 16;
+#if defined(__SSE2__)
+    const __m128i highest = _mm_set1_epi8(0x1f);
+    for (; end - at >= 16; at += 16) {
+        __m128i block = _mm_loadu_si128((const __m128i *)(const void *)(octets + at));
+        int mask = _mm_movemask_epi8(_mm_cmpeq_epi8(_mm_min_epu8(block, highest), block));
+        if (mask != 0) return at + (size_t)__builtin_ctz((unsigned)mask);
+    }
+#elif defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    for (; end - at >= 8; at += 8) {
+        uint64_t word = word_at(octets + at);
+        uint64_t low = (word - CASE) & ~word & 0x8080808080808080u;
+        if (low != 0) return at + (size_t)(__builtin_ctzll(low) >> 3);
     }
 #endif
     while (at < end && octets[at] >= 0x20) at++;
     return at;
 }
 
-/* The id of a name of 2 to 21 octets that are tokens or not, 8 octets of padding readable behind it. */
+/* Whether a word of a name is one of a key, in any case; of the bits under the mask. */
+static inline int same_word(uint64_t word, uint64_t key, uint64_t mask)
+{
+    int printable = ((word | word >> 1) & CASE & mask) == (CASE & mask);
+    return printable && ((word | CASE) & mask) == key;
+}
+
+/* The id of a name of 2 to 21 octets, which may be no token; 8 octets are readable from it in any case. */
 static inline int known_id(const uint8_t *name, size_t length)
 {
     const uint8_t *candidate = by_length[length];
-    uint64_t mask = ~(uint64_t)0;
+    uint64_t first = word_at(name), mask = ~(uint64_t)0;
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     if (length < 8) mask >>= 8 * (8 - length);
 #else
     if (length < 8) mask <<= 8 * (8 - length);
 #endif
-    uint64_t first = (word_at(name) | CASE) & mask;
     for (size_t i = 0; i < sizeof by_length[0] && candidate[i] != 0; i++) {
-        const uint8_t *other = (const uint8_t *)known_fields[candidate[i]].key;
-        if (first != word_at(other)) continue;
+        const uint8_t *key = (const uint8_t *)known_fields[candidate[i]].key;
+        if (!same_word(first, word_at(key), mask)) continue;
         size_t at = 8;
-        while (at + 8 <= length && (word_at(name + at) | CASE) == word_at(other + at)) at += 8;
-        while (at < length && (name[at] | 0x20) == other[at]) at++;
-        if (at >= length) return next_control(name, 0, length) == length ? candidate[i] : 0;
+        while (at + 8 < length && same_word(word_at(name + at), word_at(key + at), mask)) at += 8;
+        if (length <= 8 || (at + 8 >= length && same_word(word_at(name + length - 8), word_at(key + length - 8), mask)))
+            return candidate[i];
     }
     return 0;
 }

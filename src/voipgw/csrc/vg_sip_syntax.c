@@ -1,7 +1,5 @@
 #include "vg_sip_syntax.h"
 
-#include <string.h>
-
 #define ALNUM (VG_SIP_C_TOKEN | VG_SIP_C_USER | VG_SIP_C_PARAM | VG_SIP_C_HEADER | VG_SIP_C_HOST | VG_SIP_C_VALUE | VG_SIP_C_OPAQUE)
 #define URI (VG_SIP_C_USER | VG_SIP_C_PARAM | VG_SIP_C_HEADER | VG_SIP_C_VALUE | VG_SIP_C_OPAQUE)   /* unreserved */
 #define V (VG_SIP_C_VALUE)
@@ -137,14 +135,15 @@ static int host(vg_sip_cursor *c)
     return colons >= 2 && take(c, ']');
 }
 
+/* What follows "sip:", as far as it goes. */
 static int sip_uri(vg_sip_cursor *c, int headers_allowed)
 {
-    const uint8_t *user = c->octets + c->at;
-    if (memchr(user, '@', c->end - c->at) != NULL) {
-        if (run(c, VG_SIP_C_USER) == 0) return 0;
-        if (take(c, ':')) run(c, VG_SIP_C_USER);              /* password */
-        if (!take(c, '@')) return 0;
-    }
+    size_t start = c->at, user = run(c, VG_SIP_C_USER);
+    if (take(c, ':')) run(c, VG_SIP_C_USER);                  /* password */
+    if (!take(c, '@'))
+        c->at = start;                                        /* it was the host */
+    else if (user == 0)
+        return 0;
     if (!host(c)) return 0;
     if (take(c, ':') && !port(c)) return 0;
     while (take(c, ';')) {
@@ -158,52 +157,52 @@ static int sip_uri(vg_sip_cursor *c, int headers_allowed)
             run(c, VG_SIP_C_HEADER);
         } while (next_is(c, '&'));
     }
-    return c->at == c->end;
+    return 1;
 }
 
-/* telephone-uri of RFC 3966: a number, global with '+' or local, then parameters. */
+/* What follows "tel:" (RFC 3966), as far as it goes: a number, global with '+' or local, then parameters. */
 static int tel_uri(vg_sip_cursor *c)
 {
     size_t digits = 0;
     take(c, '+');
-    for (; c->at < c->end && c->octets[c->at] != ';'; c->at++) {
+    for (; c->at < c->end; c->at++) {
         uint8_t octet = c->octets[c->at];
         if (vg_sip_is(octet, VG_SIP_C_HEX) || octet == '*' || octet == '#')
             digits++;
         else if (octet != '-' && octet != '.' && octet != '(' && octet != ')')
-            return 0;
+            break;
     }
     if (digits == 0) return 0;
     while (take(c, ';')) {
         if (run(c, VG_SIP_C_PARAM) == 0) return 0;
         if (take(c, '=') && run(c, VG_SIP_C_PARAM) == 0) return 0;
     }
-    return c->at == c->end;
+    return 1;
+}
+
+/* A URI as far as it goes. */
+static int uri(vg_sip_cursor *c, int headers_allowed)
+{
+    const uint8_t *octets = c->octets + c->at;
+    size_t left = c->end - c->at, scheme = 0;
+    if (left >= 4 && (octets[0] | 0x20) == 's' && (octets[1] | 0x20) == 'i' && (octets[2] | 0x20) == 'p') {
+        if (octets[3] == ':') scheme = 4;
+        if (left >= 5 && (octets[3] | 0x20) == 's' && octets[4] == ':') scheme = 5;
+        c->at += scheme;
+        if (scheme != 0) return sip_uri(c, headers_allowed);
+    }
+    if (left == 0 || (octets[0] | 0x20) < 'a' || (octets[0] | 0x20) > 'z') return 0;
+    while (scheme < left && (vg_sip_is(octets[scheme], VG_SIP_C_HOST) || octets[scheme] == '+')) scheme++;
+    c->at += scheme;
+    if (!take(c, ':')) return 0;
+    if (same_word(octets, scheme, "tel")) return tel_uri(c);
+    return run(c, VG_SIP_C_OPAQUE) > 0;
 }
 
 int vg_sip_uri(const uint8_t *octets, size_t length, int headers_allowed)
 {
     vg_sip_cursor c = { octets, 0, length };
-    if (length >= 4 && (octets[0] | 0x20) == 's' && (octets[1] | 0x20) == 'i' && (octets[2] | 0x20) == 'p') {
-        if (octets[3] == ':') {
-            c.at = 4;
-            return sip_uri(&c, headers_allowed);
-        }
-        if (length >= 5 && (octets[3] | 0x20) == 's' && octets[4] == ':') {
-            c.at = 5;
-            return sip_uri(&c, headers_allowed);
-        }
-    }
-    if (length == 0 || (octets[0] | 0x20) < 'a' || (octets[0] | 0x20) > 'z') return 0;
-    while (c.at < length && octets[c.at] != ':') {
-        uint8_t octet = octets[c.at];
-        if (!vg_sip_is(octet, VG_SIP_C_HOST) && octet != '+') return 0;
-        c.at++;
-    }
-    size_t scheme = c.at;
-    if (!take(&c, ':')) return 0;
-    if (same_word(octets, scheme, "tel")) return tel_uri(&c);
-    return run(&c, VG_SIP_C_OPAQUE) > 0 && c.at == length;
+    return uri(&c, headers_allowed) && c.at == length;
 }
 
 /* Header parameters up to a comma or the end. The value of the one that is wanted, a token (tag and branch are), goes to
@@ -257,18 +256,15 @@ static int address(vg_sip_cursor *c, int brackets)
         }
         c->at = at;
     }
-    if (take(c, '<')) {
-        const uint8_t *uri = c->octets + c->at;
-        const uint8_t *close = memchr(uri, '>', c->end - c->at);
-        if (close == NULL || !vg_sip_uri(uri, (size_t)(close - uri), 1)) return 0;
-        c->at += (size_t)(close - uri) + 1;
-        return 1;
-    }
+    if (take(c, '<')) return uri(c, 1) && take(c, '>');
     if (brackets || spaces) return 0;
-    while (c->at < c->end && c->octets[c->at] != ';' && c->octets[c->at] != ',' && c->octets[c->at] != '?' &&
-           !vg_sip_is_lws(c->octets[c->at]))
-        c->at++;
-    return vg_sip_uri(c->octets + start, c->at - start, 0);
+    vg_sip_cursor bare = { c->octets, start, start };
+    while (bare.end < c->end && c->octets[bare.end] != ';' && c->octets[bare.end] != ',' && c->octets[bare.end] != '?' &&
+           !vg_sip_is_lws(c->octets[bare.end]))
+        bare.end++;
+    int good = uri(&bare, 0) && bare.at == bare.end;
+    c->at = bare.at;
+    return good;
 }
 
 int vg_sip_address(vg_sip_cursor *c, vg_sip_span *tag)

@@ -27,7 +27,10 @@ extern const uint8_t vg_sip_class[256];
 
 static inline int vg_sip_is(uint8_t octet, int classes) { return (vg_sip_class[octet] & classes) != 0; }
 static inline int vg_sip_is_digit(uint8_t octet) { return octet >= '0' && octet <= '9'; }
-static inline int vg_sip_is_lws(uint8_t octet) { return octet == ' ' || octet == '\t' || octet == '\r' || octet == '\n'; }
+static inline int vg_sip_is_lws(uint8_t octet)
+{
+    return octet <= ' ' && (octet == ' ' || octet == '\t' || octet == '\r' || octet == '\n');
+}
 static inline void vg_sip_skip_lws(vg_sip_cursor *c)
 {
     while (c->at < c->end && vg_sip_is_lws(c->octets[c->at])) c->at++;

@@ -184,17 +184,9 @@ class NameAddr:
 
 
 _PARTS = ("uri", "display_name", "params")
-_new = object.__new__
-_set_octets: Callable[[NameAddr, bytes], None] = vars(NameAddr)["_octets"].__set__
-_set_tag: Callable[[NameAddr, str | None], None] = vars(NameAddr)["tag"].__set__
-
-
-def unread_address(octets: bytes, tag: str) -> NameAddr:
-    """An address whose octets have been found well formed; it is taken apart when a part but the tag ("": none) is asked for."""
-    address: NameAddr = _new(NameAddr)
-    _set_octets(address, octets)
-    _set_tag(address, tag or None)
-    return address
+# How a message makes an address whose octets it found well formed: by setting only these two; the rest is read when asked.
+set_octets: Callable[[NameAddr, bytes], None] = vars(NameAddr)["_octets"].__set__
+set_tag: Callable[[NameAddr, str | None], None] = vars(NameAddr)["tag"].__set__
 
 
 @attrs.frozen

@@ -14,8 +14,8 @@ from voipgw._native import sip as native
 from voipgw.causes import reason_phrase
 from voipgw.errors import LocalProtocolError, ParseError
 from voipgw.sip.compose import entity_lines, field_lines, request_line, status_line
-from voipgw.sip.headers import CSeq, NameAddr, Via, decode, is_token, split_list, unread_address
-from voipgw.sip.uri import Uri, unread_uri
+from voipgw.sip.headers import CSeq, NameAddr, Via, decode, is_token, set_octets, set_tag, split_list
+from voipgw.sip.uri import Uri, set_text
 
 _TAIL, _FIELDS, _METHOD = native.TAIL, native.FIELDS, native.METHOD
 _ID_OCTETS = tuple(bytes((i,)) for i in range(len(native.HEADERS)))
@@ -34,24 +34,6 @@ _new = object.__new__
 _FROM, _TO = native.SPAN_FROM, native.SPAN_TO
 _METHODS = native.METHODS
 _span, _line, _u16, _u32, _i32 = native.span, native.line, native.u16, native.u32, native.i32
-
-
-def fill(message: Message, raw: bytes, index: bytes, texts: list[str]) -> None:
-    """Give a new message its octets and what the scanner found in them."""
-    message._raw = raw
-    message._index = index
-    (
-        message._target,
-        message._call_id,
-        message._from_tag,
-        message._to_tag,
-        message._branch,
-        message._sent_by,
-        method,
-        _,
-    ) = texts
-    message._method = _METHODS[index[_METHOD]] or method
-    message._from = message._to = message._uri = message._vias = None
 
 
 class Message:
@@ -97,7 +79,20 @@ class Message:
     @classmethod
     def _indexed(cls, raw: bytes, scanned: native.Scanned) -> Self:
         message: Self = _new(cls)
-        fill(message, raw, *scanned)
+        message._raw = raw
+        message._index = index = scanned[0]
+        (
+            message._target,
+            message._call_id,
+            message._from_tag,
+            message._to_tag,
+            message._branch,
+            message._sent_by,
+            method,
+            _,
+        ) = scanned[1]
+        message._method = _METHODS[index[_METHOD]] or method
+        message._from = message._to = message._uri = message._vias = None
         return message
 
     def __bytes__(self) -> bytes:
@@ -225,7 +220,9 @@ class Message:
             at, end = _span(self._index, _FROM)
             if not at:
                 raise ParseError("From is missing")
-            value = self._from = unread_address(self._raw[at:end], self._from_tag)
+            value = self._from = _new(NameAddr)
+            set_octets(value, self._raw[at:end])
+            set_tag(value, self._from_tag or None)
         return value
 
     @property
@@ -240,7 +237,9 @@ class Message:
             at, end = _span(self._index, _TO)
             if not at:
                 raise ParseError("To is missing")
-            value = self._to = unread_address(self._raw[at:end], self._to_tag)
+            value = self._to = _new(NameAddr)
+            set_octets(value, self._raw[at:end])
+            set_tag(value, self._to_tag or None)
         return value
 
     @property
@@ -404,7 +403,8 @@ class Request(Message):
         """The request URI."""
         uri = self._uri
         if uri is None:
-            uri = self._uri = unread_uri(self._target)
+            uri = self._uri = _new(Uri)
+            set_text(uri, self._target)
         return uri
 
     def with_uri(self, uri: Uri | str) -> Request:

@@ -205,15 +205,8 @@ class Uri:
 
 
 _PARTS = tuple(field.name for field in attrs.fields(Uri) if field.init)
-_new = object.__new__
-_set_text: Callable[[Uri, str], None] = vars(Uri)["_text"].__set__
-
-
-def unread_uri(text: str) -> Uri:
-    """A URI whose text has been found well formed already; it is taken apart when a part is asked for."""
-    uri: Uri = _new(Uri)
-    _set_text(uri, text)
-    return uri
+# How a message makes a URI whose text it found well formed: by setting only this; the rest is read when asked.
+set_text: Callable[[Uri, str], None] = vars(Uri)["_text"].__set__
 
 
 def _split_header(part: str) -> tuple[str, str]:
