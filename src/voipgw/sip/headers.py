@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from voipgw.errors import ParseError
-from voipgw.sip.uri import Param, Uri
+from voipgw.sip.uri import Param, Uri, set_text
 
 _CHARS = r"A-Za-z0-9\-.!%*_+`'~"
 _QUOTED = r'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x00-\x09\x0b\x0c\x0e-\x7f])*"'
@@ -136,7 +136,7 @@ class NameAddr:
     display_name: str = ""  #: unquoted
     params: tuple[Param, ...] = ()  #: those outside the URI, in order, values as written
     tag: str | None = attrs.field(init=False, eq=False, repr=False)  #: the tag parameter, or None
-    _octets: bytes = attrs.field(init=False, eq=False, repr=False)
+    _source: bytes | str = attrs.field(init=False, eq=False, repr=False)
 
     if not TYPE_CHECKING:
 
@@ -148,10 +148,14 @@ class NameAddr:
                 return value
             if name not in _PARTS:
                 raise AttributeError(f"NameAddr has no attribute {name!r}")
-            read = type(self).parse(decode(self._octets))
-            for part in _PARTS:
-                object.__setattr__(self, part, getattr(read, part))
-            return getattr(read, name)
+            source = self._source
+            uri, display_name, params = _split_address(source if isinstance(source, str) else decode(source))
+            read = _new(Uri)
+            set_text(read, uri)
+            _set_uri(self, read)
+            _set_name(self, display_name)
+            _set_params(self, params)
+            return getattr(self, name)
 
     @classmethod
     def parse(cls, text: str) -> NameAddr:
@@ -160,15 +164,8 @@ class NameAddr:
         Raises:
             ParseError: the address, its URI or its parameters are malformed.
         """
-        match = _BRACKETED.match(text)
-        if match is not None:
-            quoted, plain, uri = match.groups()
-            name = unquote(quoted) if quoted is not None else plain.strip(" \t")
-            return cls(Uri.parse(uri), name, parse_params(text, match.end()))
-        match = _BARE.match(text)
-        if match is None:
-            raise ParseError(f"malformed address {text[:80]!r}")
-        return cls(Uri.parse(match[1]), "", parse_params(text, match.end()))
+        uri, display_name, params = _split_address(text)
+        return cls(Uri.parse(uri), display_name, params)
 
     def __str__(self) -> str:
         name = f"{quote(self.display_name)} " if self.display_name else ""
@@ -184,9 +181,34 @@ class NameAddr:
 
 
 _PARTS = ("uri", "display_name", "params")
-# How a message makes an address whose octets it found well formed: by setting only these two; the rest is read when asked.
-set_octets: Callable[[NameAddr, bytes], None] = vars(NameAddr)["_octets"].__set__
+_new = object.__new__
+_set_source: Callable[[NameAddr, bytes | str], None] = vars(NameAddr)["_source"].__set__
 set_tag: Callable[[NameAddr, str | None], None] = vars(NameAddr)["tag"].__set__
+_set_uri: Callable[[NameAddr, Uri], None] = vars(NameAddr)["uri"].__set__
+_set_name: Callable[[NameAddr, str], None] = vars(NameAddr)["display_name"].__set__
+_set_params: Callable[[NameAddr, tuple[Param, ...]], None] = vars(NameAddr)["params"].__set__
+
+
+def unread_address(source: bytes | str) -> NameAddr:
+    """An address that was found well formed; what it says is read when it is asked for."""
+    address: NameAddr = _new(NameAddr)
+    _set_source(address, source)
+    return address
+
+
+def _split_address(text: str) -> tuple[str, str, tuple[Param, ...]]:
+    """URI, display name and parameters of an address; the URI is not looked at."""
+    match = _BRACKETED.match(text)
+    if match is not None:
+        quoted, plain, uri = match.groups()
+        name = unquote(quoted) if quoted is not None else plain.strip(" \t")
+    else:
+        match = _BARE.match(text)
+        if match is None:
+            raise ParseError(f"malformed address {text[:80]!r}")
+        uri, name = match[1], ""
+    end = match.end()
+    return uri, name, parse_params(text, end) if end < len(text) else ()
 
 
 @attrs.frozen

@@ -14,7 +14,7 @@ from voipgw._native import sip as native
 from voipgw.causes import reason_phrase
 from voipgw.errors import LocalProtocolError, ParseError
 from voipgw.sip.compose import entity_lines, field_lines, request_line, status_line
-from voipgw.sip.headers import CSeq, NameAddr, Via, decode, is_token, set_octets, set_tag, split_list
+from voipgw.sip.headers import CSeq, NameAddr, Via, decode, is_token, set_tag, split_list, unread_address
 from voipgw.sip.uri import Uri, set_text
 
 _TAIL, _FIELDS, _METHOD = native.TAIL, native.FIELDS, native.METHOD
@@ -52,6 +52,7 @@ class Message:
         "_to",
         "_to_tag",
         "_uri",
+        "_via",
         "_vias",
     )
     _raw: bytes
@@ -66,6 +67,7 @@ class Message:
     _from: NameAddr | None
     _to: NameAddr | None
     _uri: Uri | None
+    _via: Via | None
     _vias: tuple[Via, ...] | None
 
     @classmethod
@@ -92,7 +94,7 @@ class Message:
             _,
         ) = scanned[1]
         message._method = _METHODS[index[_METHOD]] or method
-        message._from = message._to = message._uri = message._vias = None
+        message._from = message._to = message._uri = message._via = message._vias = None
         return message
 
     def __bytes__(self) -> bytes:
@@ -220,8 +222,7 @@ class Message:
             at, end = _span(self._index, _FROM)
             if not at:
                 raise ParseError("From is missing")
-            value = self._from = _new(NameAddr)
-            set_octets(value, self._raw[at:end])
+            value = self._from = unread_address(self._raw[at:end])
             set_tag(value, self._from_tag or None)
         return value
 
@@ -237,8 +238,7 @@ class Message:
             at, end = _span(self._index, _TO)
             if not at:
                 raise ParseError("To is missing")
-            value = self._to = _new(NameAddr)
-            set_octets(value, self._raw[at:end])
+            value = self._to = unread_address(self._raw[at:end])
             set_tag(value, self._to_tag or None)
         return value
 
@@ -257,10 +257,13 @@ class Message:
         Raises:
             ParseError: there is none (in a message of our own making).
         """
-        vias = self.vias
-        if not vias:
-            raise ParseError("Via is missing")
-        return vias[0]
+        via = self._via
+        if via is None:
+            value = self.header("Via")
+            if value is None:
+                raise ParseError("Via is missing")
+            via = self._via = Via.parse(split_list(value)[0])
+        return via
 
     @property
     def contacts(self) -> tuple[NameAddr, ...]:
@@ -283,7 +286,7 @@ class Message:
         return self._addresses("Record-Route")
 
     def _addresses(self, name: str) -> tuple[NameAddr, ...]:
-        return tuple(NameAddr.parse(value) for value in self.headers(name))
+        return tuple([unread_address(value) for value in self.headers(name)])
 
     @property
     def max_forwards(self) -> int | None:

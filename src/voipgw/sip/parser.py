@@ -51,7 +51,7 @@ def parse(data: bytes) -> Request | Response:
         _,
     ) = texts
     message._method = _METHODS[index[_METHOD]] or method
-    message._from = message._to = message._uri = message._vias = None
+    message._from = message._to = message._uri = message._via = message._vias = None
     return message  # as Message._indexed does, without the two calls
 
 

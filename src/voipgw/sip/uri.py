@@ -16,10 +16,10 @@ _HEADER = r"A-Za-z0-9\-_.!~*'()\[\]/?:+$"
 _HOST = r"(?:[A-Za-z0-9\-._]+|\[[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f.:]*\])"
 _PARAMS = rf"(?:;[{_PARAM}%]+(?:=[{_PARAM}%]+)?)*"
 _SIP = re.compile(
-    rf"(?:([{_USER}%]+)(?::([{_USER}%]*))?@)?({_HOST})(?::([0-9]{{1,9}}))?({_PARAMS})"
-    rf"(?:\?([{_HEADER}%]+=[{_HEADER}%]*(?:&[{_HEADER}%]+=[{_HEADER}%]*)*))?"
+    rf"(?:[{_USER}%]+(?::[{_USER}%]*)?@)?{_HOST}(?::([0-9]{{1,9}}))?{_PARAMS}"
+    rf"(?:\?[{_HEADER}%]+=[{_HEADER}%]*(?:&[{_HEADER}%]+=[{_HEADER}%]*)*)?"
 )
-_TEL = re.compile(rf"(\+?[0-9A-Fa-f*#\-.()]*[0-9A-Fa-f*#][0-9A-Fa-f*#\-.()]*)({_PARAMS})")
+_TEL = re.compile(rf"\+?[0-9A-Fa-f*#\-.()]*[0-9A-Fa-f*#][0-9A-Fa-f*#\-.()]*{_PARAMS}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-_]*):")
 _OPAQUE = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/#\[\]:@%]+")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -52,10 +52,8 @@ def _escape(text: str, forbidden: re.Pattern[str]) -> str:
 
 
 def _parse_params(text: str) -> tuple[Param, ...]:
-    if not text:
-        return ()
     found: list[Param] = []
-    for part in text[1:].split(";"):
+    for part in text.split(";"):
         name, equals, value = part.partition("=")
         found.append((unescape(name), unescape(value) if equals else None))
     return tuple(found)
@@ -78,13 +76,11 @@ class Uri:
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> object:
-            # Reached when a slot is empty: an unread URI is read when its first part is asked for.
+            # Reached when a slot is empty: an unread URI is taken apart when its first part is asked for.
             if name not in _PARTS:
                 raise AttributeError(f"Uri has no attribute {name!r}")
-            read = type(self).parse(self._text)
-            for part in _PARTS:
-                object.__setattr__(self, part, getattr(read, part))
-            return getattr(read, name)
+            _take_apart(self, self._text)
+            return getattr(self, name)
 
     @classmethod
     def parse(cls, text: str) -> Uri:
@@ -96,37 +92,18 @@ class Uri:
         scheme = _SCHEME.match(text)
         if scheme is None or _BAD_ESCAPE.search(text):
             raise ParseError(f"malformed URI {text[:80]!r}")
-        name, rest = scheme[1].lower(), text[scheme.end() :]
-        uri: Uri | None = None
+        name, at = scheme[1].lower(), scheme.end()
         if name in ("sip", "sips"):
-            uri = cls._parse_sip(name, rest)
-        elif name == "tel":
-            match = _TEL.fullmatch(rest)
-            uri = cls("tel", match[1], params=_parse_params(match[2])) if match else None
-        elif _OPAQUE.fullmatch(rest):
-            uri = cls(name, opaque=rest)
-        if uri is None:
+            match = _SIP.fullmatch(text, at)
+            good = match is not None and (match[1] is None or int(match[1]) <= 65535)
+        else:
+            good = (_TEL if name == "tel" else _OPAQUE).fullmatch(text, at) is not None
+        if not good:
             raise ParseError(f"malformed {name} URI {text[:80]!r}")
-        object.__setattr__(uri, "_text", text)
+        uri: Uri = _new(cls)
+        set_text(uri, text)
+        _take_apart(uri, text)
         return uri
-
-    @classmethod
-    def _parse_sip(cls, scheme: str, rest: str) -> Uri | None:
-        match = _SIP.fullmatch(rest)
-        if match is None:
-            return None
-        user, password, host, port, params, headers = match.groups()
-        if port is not None and int(port) > 65535:
-            return None
-        return cls(
-            scheme,
-            unescape(user or ""),
-            host,
-            None if port is None else int(port),
-            _parse_params(params),
-            tuple(_split_header(part) for part in headers.split("&")) if headers else (),
-            None if password is None else unescape(password),
-        )
 
     def __str__(self) -> str:
         if self._text is not None:
@@ -205,8 +182,54 @@ class Uri:
 
 
 _PARTS = tuple(field.name for field in attrs.fields(Uri) if field.init)
+_new = object.__new__
 # How a message makes a URI whose text it found well formed: by setting only this; the rest is read when asked.
 set_text: Callable[[Uri, str], None] = vars(Uri)["_text"].__set__
+_set_scheme: Callable[[Uri, str], None] = vars(Uri)["scheme"].__set__
+_set_user: Callable[[Uri, str], None] = vars(Uri)["user"].__set__
+_set_password: Callable[[Uri, str | None], None] = vars(Uri)["password"].__set__
+_set_host: Callable[[Uri, str], None] = vars(Uri)["host"].__set__
+_set_port: Callable[[Uri, int | None], None] = vars(Uri)["port"].__set__
+_set_params: Callable[[Uri, tuple[Param, ...]], None] = vars(Uri)["params"].__set__
+_set_headers: Callable[[Uri, tuple[tuple[str, str], ...]], None] = vars(Uri)["headers"].__set__
+_set_opaque: Callable[[Uri, str], None] = vars(Uri)["opaque"].__set__
+
+
+def _take_apart(uri: Uri, text: str) -> None:
+    """Fill a URI from its text, which is well formed."""
+    scheme, _, rest = text.partition(":")
+    scheme = scheme.lower()
+    user = host = opaque = ""
+    password: str | None = None
+    port: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+    params = ""
+    if scheme in ("sip", "sips"):
+        userinfo, at, hostpart = rest.rpartition("@")
+        if at:
+            user, colon, secret = userinfo.partition(":")
+            user = unescape(user)
+            password = unescape(secret) if colon else None
+        hostpart, _, query = hostpart.partition("?")
+        if query:
+            headers = tuple([_split_header(part) for part in query.split("&")])
+        host, _, params = hostpart.partition(";")
+        bracket = host.find("]") + 1
+        if ":" in host[bracket:]:
+            host, _, digits = host.rpartition(":")
+            port = int(digits)
+    elif scheme == "tel":
+        user, _, params = rest.partition(";")
+    else:
+        opaque = rest
+    _set_scheme(uri, scheme)
+    _set_user(uri, user)
+    _set_password(uri, password)
+    _set_host(uri, host)
+    _set_port(uri, port)
+    _set_params(uri, _parse_params(params) if params else ())
+    _set_headers(uri, headers)
+    _set_opaque(uri, opaque)
 
 
 def _split_header(part: str) -> tuple[str, str]:
