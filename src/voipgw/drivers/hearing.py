@@ -236,13 +236,16 @@ class Ear:
         for tone in owners:
             if len(tone.labels) > 1 and on_s >= 0.1 and self._in_sequence(tone, label):
                 return tone.name
-        if len(owners) == 1 and len(owners[0].labels) == 1 and on_s >= 0.1:
-            return owners[0].name if on_s >= 0.3 or (owners[0].beats and on_s > 0.8 * owners[0].beats[0][0]) else None
         longest = max(tone.longest_on_s for tone in owners)
         if on_s > max(0.4, 1.15 * longest + 0.1):
-            return next((tone.name for tone in owners if tone.steady and not tone.beats), None) or next(
-                (tone.name for tone in owners if tone.steady), None
-            )
+            steady = [tone for tone in owners if tone.steady]
+            steady.sort(key=lambda tone: bool(tone.beats))
+            if not steady:
+                return VOICE  # no tone of this country lasts that long
+            if len(owners) > 1:
+                return steady[0].name
+        if len(owners) == 1 and len(owners[0].labels) == 1 and on_s >= 0.1:
+            return owners[0].name if on_s >= 0.3 or (owners[0].beats and on_s > 0.8 * owners[0].beats[0][0]) else None
         return self._by_cadence(label, owners)
 
     def _by_cadence(self, label: int, owners: list[_Known]) -> str | None:

@@ -59,6 +59,14 @@ def test_what_is_no_tone_of_the_country_is_voice(country: str) -> None:
     assert ear.sounds[0].start_s < 0.5 + 0.4
 
 
+@pytest.mark.parametrize(
+    ("country", "hz"), [("us", 400), ("us", 440), ("gb", 400), ("de", 400), ("de", 1000), ("fr", 425)]
+)
+def test_a_steady_sound_that_no_tone_of_the_country_makes_is_voice(country: str, hz: float) -> None:
+    ear = listen(country, np.rint(5000 * np.sin(2 * np.pi * hz * np.arange(16000) / 8000)).astype(np.int16))
+    assert ear.current == VOICE
+
+
 def test_a_cadenced_tone_goes_on_through_its_pause_and_silence_begins_after_it() -> None:
     ringback = dsp.ToneGenerator(dsp.country("us").tone("ringback")).make(8000 * 5)
     ear = listen("us", ringback)
