@@ -83,7 +83,7 @@ class Callee:
     def request_failed(self, request: Request, error: Exception, now: float) -> list[Effect]:
         return []
 
-    def cancelled(self, request: Request, now: float) -> list[Effect]:
+    def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
         return []
 
     def next_deadline(self) -> float:

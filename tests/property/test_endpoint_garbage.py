@@ -37,7 +37,7 @@ class User:
     def request_failed(self, request: Request, error: Exception, now: float) -> list[Effect]:
         return []
 
-    def cancelled(self, request: Request, now: float) -> list[Effect]:
+    def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
         return [Respond(request, Response.answer(request, 487, to_tag="to"))]
 
     def next_deadline(self) -> float:
