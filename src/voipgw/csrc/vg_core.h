@@ -59,7 +59,7 @@ typedef struct {
 #define VG_CMD_OPEN_LINE 2    /* leg codec frame_samples (rtp_fd: vg_io) */
 #define VG_CMD_START 3        /* leg remote signalling codec clock_rate payload types ptime_ms direction latch in_band */
 #define VG_CMD_CLOSE 4        /* leg; answers with VG_EVENT_CLOSED */
-#define VG_CMD_BRIDGE 5       /* leg other; value 1: through jitter buffers even where a relay would do */
+#define VG_CMD_BRIDGE 5       /* leg other (the same: an echo); value 1: through jitter buffers even where a relay would do */
 #define VG_CMD_UNBRIDGE 6     /* leg */
 #define VG_CMD_PLAY_PCM 7     /* leg data (int16_t[length], taken over) length value: serial, flag: repeat */
 #define VG_CMD_PLAY_TONES 8   /* leg data (vg_tones at its beginning, taken over) value: serial */

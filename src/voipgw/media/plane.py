@@ -211,6 +211,7 @@ class MediaPlane(Protocol):
     def bridge(self, one: Stream, other: Stream) -> None:
         """Let both parties hear each other: relayed bit for bit where both formats are the same, converted where not.
 
+        A stream bridged to itself is an echo.
         Digits that come as sound go on as sound; those that come as RFC 4733 events go on as such where the other party
         negotiated them. ``DigitHeard.passed_on`` says so; whoever carries digits between legs leaves those alone.
         A stream bridged to itself is an echo: its party hears what it says.

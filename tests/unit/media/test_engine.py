@@ -522,3 +522,21 @@ def test_a_new_ptime_takes_effect_between_two_packets() -> None:
     peer.stream.start(peer.address, PCMU, ptime_ms=10)
     b.frame(line, noise())
     assert [len(packet.payload) for packet in b.heard()] == [80, 80]
+
+
+def test_a_stream_bridged_to_itself_is_an_echo() -> None:
+    b = Bench()
+    one, line = b.peer(telephone_event=101), b.line()
+    b.engine.bridge(one.stream, one.stream)
+    sent = [noise() for _ in range(20)]
+    heard = []
+    for payload in sent:
+        one.send(payload)
+        heard += b.advance(0.02)
+    assert [(packet.payload, packet.destination) for packet in heard] == [(payload, one.address) for payload in sent]
+    b.engine.bridge(line, line)
+    back = b"".join(b.frame(line, payload) for payload in sent)
+    assert back[160:] == b"".join(sent)[: len(back) - 160]
+    one.stream.close()
+    b.engine.unbridge(line)
+    assert b.frame(line, sent[0]) == b"\xff" * 160
