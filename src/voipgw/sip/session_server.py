@@ -12,7 +12,6 @@ from voipgw.sip.effects import Destination, Effect, OpenDialog, Respond, Transac
 from voipgw.sip.message import Request, Response
 from voipgw.sip.session import Session, reasons_of
 from voipgw.sip.session_events import (
-    ALLOW,
     SDP,
     End,
     SessionEnded,
@@ -84,7 +83,7 @@ class ServerSession(Session):
         invite = self._invite_in
         if self.state is not State.INVITED or invite is None:
             return []
-        fields = (("Contact", self.settings.contact), ("Allow", ALLOW), *fields)
+        fields = (("Contact", self.settings.contact), *fields)
         self._provisional = self._response(invite, status, fields, sdp if self._offered else b"", SDP)
         self._again_at = now + self.settings.refresh_provisional_s
         return [*self._open(), Respond(invite, self._provisional)]
