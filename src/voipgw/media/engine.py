@@ -410,6 +410,11 @@ class SteppedEngine(MediaEngine):
         at_us = self._stepped.deadline_us
         return float("inf") if at_us is None else at_us / 1e6
 
+    def events_wait(self) -> bool:
+        """Whether ``take_events`` has something to give; recordings are written and ports given back as far as they can be."""
+        self._collect()
+        return bool(self._pending)
+
     def take_output(self) -> list[OutgoingPacket]:
         """Packets to be sent since the last call, in order."""
         packets = []

@@ -10,11 +10,15 @@ import errno
 import os
 import socket
 from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
 
 from voipgw.clock import Clock, SystemClock
 from voipgw.entropy import Entropy, SystemEntropy
 from voipgw.errors import ConfigurationError, ResourceError, TransportError
 
+T = TypeVar("T")
+Address = tuple[str, int]
 EXPEDITED_FORWARDING = 46  #: DSCP of voice (RFC 3246, RFC 4594)
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
@@ -24,7 +28,7 @@ class UdpPortPair:
 
     __slots__ = ("_ports", "address", "rtcp_fd", "rtp_fd")
 
-    def __init__(self, ports: UdpMediaPorts, address: tuple[str, int], rtp_fd: int, rtcp_fd: int) -> None:
+    def __init__(self, ports: UdpMediaPorts, address: Address, rtp_fd: int, rtcp_fd: int) -> None:
         self._ports = ports
         self.address = address  #: of RTP; RTCP is one above
         self.rtp_fd = rtp_fd  #: -1 once closed
@@ -49,6 +53,68 @@ class _Pool:
     def __init__(self, evens: list[int]) -> None:
         self.fresh = deque(evens)
         self.resting: deque[tuple[float, int]] = deque()  # (when it may be used again, port), in that order
+
+
+class PairOrder:
+    """Which pair comes next, whatever a port is made of: a random order, and a rest between two calls.
+
+    Raises:
+        ConfigurationError: the range holds no pair.
+    """
+
+    def __init__(self, low: int, high: int, drain_s: float, clock: Clock, entropy: Entropy) -> None:
+        if not 1 <= low <= 65535 or not 1 <= high <= 65535 or (low + 1 & ~1) + 1 > high:
+            raise ConfigurationError(
+                f"media ports {low}-{high}: a range from 1 to 65535 with at least an even port and the next one is right"
+            )
+        self.evens = range(low + 1 & ~1, high, 2)
+        self.in_use = 0  #: pairs that are taken now
+        self._range = f"{low}-{high}"
+        self._drain_s = drain_s
+        self._clock = clock
+        self._entropy = entropy
+        self._pools: dict[str, _Pool] = {}
+
+    def take(self, host: str, bind: Callable[[str, int], T | None]) -> tuple[Address, T]:
+        """The first even port for which ``bind`` makes something, and what it made.
+
+        Raises:
+            ResourceError: every pair of the range is in use or rests.
+        """
+        pool = self._pools.get(host)
+        if pool is None:
+            pool = self._pools[host] = _Pool(self._shuffled())
+        now = self._clock.monotonic()
+        while pool.resting and pool.resting[0][0] <= now:
+            pool.fresh.append(pool.resting.popleft()[1])
+        for _ in range(len(pool.fresh)):
+            port = pool.fresh.popleft()
+            try:
+                made = bind(host, port)
+            except BaseException:
+                pool.fresh.append(port)
+                raise
+            if made is None:  # somebody else's; it may be free later
+                pool.fresh.append(port)
+                continue
+            self.in_use += 1
+            return (host, port), made
+        raise ResourceError(
+            f"no free pair of media ports in {self._range} on {host}: {self.in_use} open, {len(pool.resting)} resting"
+        )
+
+    def give_back(self, address: Address) -> None:
+        """A pair that was taken is closed; it rests."""
+        host, port = address
+        self.in_use -= 1
+        self._pools[host].resting.append((self._clock.monotonic() + self._drain_s, port))
+
+    def _shuffled(self) -> list[int]:
+        evens = list(self.evens)
+        for last in range(len(evens) - 1, 0, -1):
+            other = self._entropy.bits(32) * (last + 1) >> 32
+            evens[last], evens[other] = evens[other], evens[last]
+        return evens
 
 
 class UdpMediaPorts:
@@ -76,25 +142,16 @@ class UdpMediaPorts:
         clock: Clock | None = None,
         entropy: Entropy | None = None,
     ) -> None:
-        if not 1 <= low <= 65535 or not 1 <= high <= 65535 or (low + 1 & ~1) + 1 > high:
-            raise ConfigurationError(
-                f"media ports {low}-{high}: a range from 1 to 65535 with at least an even port and the next one is right"
-            )
         if dscp is not None and not 0 <= dscp <= 63:
             raise ConfigurationError(f"DSCP {dscp}: 0 to 63 is right")
-        self._evens = range(low + 1 & ~1, high, 2)
-        self._range = f"{low}-{high}"
+        self._order = PairOrder(low, high, drain_s, clock or SystemClock(), entropy or SystemEntropy())
         self._dscp = dscp
-        self._drain_s = drain_s
-        self._clock = SystemClock() if clock is None else clock
-        self._entropy = SystemEntropy() if entropy is None else entropy
-        self._pools: dict[str, _Pool] = {}
         self._open: set[UdpPortPair] = set()
 
     @property
     def capacity(self) -> int:
         """Pairs in the range, for each local address."""
-        return len(self._evens)
+        return len(self._order.evens)
 
     @property
     def in_use(self) -> int:
@@ -108,29 +165,11 @@ class UdpMediaPorts:
             ResourceError: every pair of the range is in use or rests, or the process has no descriptor left.
             TransportError: ``host`` is not an address of this machine, or its ports may not be bound.
         """
-        pool = self._pools.get(host)
-        if pool is None:
-            family_of(host)
-            pool = self._pools[host] = _Pool(self._shuffled())
-        now = self._clock.monotonic()
-        while pool.resting and pool.resting[0][0] <= now:
-            pool.fresh.append(pool.resting.popleft()[1])
-        for _ in range(len(pool.fresh)):
-            port = pool.fresh.popleft()
-            try:
-                fds = self._bind(host, port)
-            except BaseException:
-                pool.fresh.append(port)
-                raise
-            if fds is None:  # somebody else's; it may be free later
-                pool.fresh.append(port)
-                continue
-            pair = UdpPortPair(self, (host, port), *fds)
-            self._open.add(pair)
-            return pair
-        raise ResourceError(
-            f"no free pair of media ports in {self._range} on {host}: {self.in_use} open, {len(pool.resting)} resting"
-        )
+        family_of(host)
+        address, fds = self._order.take(host, self._bind)
+        pair = UdpPortPair(self, address, *fds)
+        self._open.add(pair)
+        return pair
 
     def close(self) -> None:
         """Close every pair that is still open."""
@@ -139,15 +178,7 @@ class UdpMediaPorts:
 
     def _give_back(self, pair: UdpPortPair) -> None:
         self._open.discard(pair)
-        host, port = pair.address
-        self._pools[host].resting.append((self._clock.monotonic() + self._drain_s, port))
-
-    def _shuffled(self) -> list[int]:
-        evens = list(self._evens)
-        for last in range(len(evens) - 1, 0, -1):
-            other = self._entropy.bits(32) * (last + 1) >> 32
-            evens[last], evens[other] = evens[other], evens[last]
-        return evens
+        self._order.give_back(pair.address)
 
     def _bind(self, host: str, port: int) -> tuple[int, int] | None:
         """Both descriptors, or None where one of the ports is in use."""
