@@ -89,6 +89,7 @@ class Gateway:
             settings=EndpointSettings(allow=ALLOW, agent=config.user_agent),
             entropy=entropy,
             network=platform.network,
+            resolver=platform.resolver,
         )
         stack.push_async_callback(self.endpoint.close)
         self._listening = [

@@ -11,6 +11,7 @@ from voipgw.entropy import Entropy, SystemEntropy
 from voipgw.gateway.config import MediaSettings
 from voipgw.media.engine import MediaEngine
 from voipgw.media.engine import MediaSettings as EngineSettings
+from voipgw.net.dns import Resolver
 from voipgw.net.media_io import start_engine
 from voipgw.net.media_ports import UdpMediaPorts
 from voipgw.net.network import Network, SystemNetwork
@@ -34,6 +35,11 @@ class Platform(Protocol):
         """Sockets for SIP."""
         ...
 
+    @property
+    def resolver(self) -> Resolver | None:
+        """Who finds the addresses of names; None for the system's."""
+        ...
+
     def open_media(self, settings: MediaSettings, wake: Callable[[], None]) -> MediaEngine:
         """A media engine, running; ``wake`` is called in the loop when it has events.
 
@@ -54,6 +60,7 @@ class SystemPlatform:
         self.clock: Clock = SystemClock()
         self.entropy: Entropy = entropy or SystemEntropy()
         self.network: Network = SystemNetwork(loop)
+        self.resolver: Resolver | None = None
         self._loop = loop
 
     def open_media(self, settings: MediaSettings, wake: Callable[[], None]) -> MediaEngine:

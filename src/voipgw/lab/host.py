@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from voipgw.lab.network import Address, DatagramPort, Network, StreamServer
-from voipgw.net.udp import Receive
+from voipgw.net.udp import Receive, family_of
 
 
 class HostWire:
@@ -31,11 +31,12 @@ class HostWire:
 
 
 class Host:
-    """One machine with one address."""
+    """One machine with one address or more."""
 
-    def __init__(self, network: Network, address: str) -> None:
+    def __init__(self, network: Network, address: str, *others: str) -> None:
         self.network = network
         self.address = address
+        self.addresses = (address, *others)
 
     def open_datagram(
         self, local: Address, receive: Receive, refused: Callable[[Address], None] | None = None
@@ -64,5 +65,6 @@ class Host:
         await self.network.connect(remote, factory, self.address)
 
     def near_address(self, toward: str) -> str:
-        """This host's one address."""
-        return self.address
+        """This host's first address of the family of ``toward``; its first one where it has none of that."""
+        family = family_of(toward)
+        return next((address for address in self.addresses if family_of(address) is family), self.address)

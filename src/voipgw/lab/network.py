@@ -47,17 +47,33 @@ class Frame:
 class Network:
     """Hosts, sockets and the links between them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, entropy: Entropy, link: Link | None = None) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        entropy: Entropy,
+        link: Link | None = None,
+        *,
+        source: Callable[[str], Entropy] | None = None,
+    ) -> None:
+        """A network on ``loop`` whose links are like ``link`` until they are set otherwise.
+
+        ``source`` gives an entropy by name: each direction between two hosts then draws from its own, so that one more host
+        changes nothing for the others. Without it all draw from ``entropy``.
+        """
         self._loop = loop
         self._entropy = entropy
+        self._source = source
+        self._draws: dict[tuple[str, str], Entropy] = {}
         self._default = link or Link()
         self._links: dict[tuple[str, str], Link] = {}
+        self._down_until: dict[tuple[str, str], float] = {}
         self._datagram: dict[Address, DatagramPort] = {}
         self._servers: dict[Address, StreamServer] = {}
         self._next_port: dict[str, int] = {}
         self._watchers: list[Callable[[Frame], None]] = []
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._sequence = 0
+        self._timer: asyncio.TimerHandle | None = None
 
     def at(self, when: float, act: Callable[..., None], *arguments: Any) -> None:
         """Call ``act`` at a virtual time; what is due at the same time happens in the order in which it was asked for.
@@ -67,15 +83,18 @@ class Network:
         self._sequence += 1
         heapq.heappush(self._queue, (when, self._sequence, act, arguments))
         if self._queue[0][1] == self._sequence:
-            self._loop.call_at(when, self._due)
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = self._loop.call_at(when, self._due)
 
     def _due(self) -> None:
+        self._timer = None
         now = self._loop.time() + 1e-9
         while self._queue and self._queue[0][0] <= now:
             _, _, act, arguments = heapq.heappop(self._queue)
             act(*arguments)
-        if self._queue:
-            self._loop.call_at(self._queue[0][0], self._due)
+        if self._queue and self._timer is None:  # what was done may have set it already, for something earlier
+            self._timer = self._loop.call_at(self._queue[0][0], self._due)
 
     def watch(self, watcher: Callable[[Frame], None]) -> None:
         """Show every packet to ``watcher`` as it is sent."""
@@ -88,6 +107,18 @@ class Network:
     def link(self, source: str, destination: str) -> Link:
         """The fate of packets from ``source`` to ``destination``."""
         return self._links.get((source, destination), self._default)
+
+    def outage(self, one: str, other: str, seconds: float) -> None:
+        """Cut the link between two hosts now, both ways, for ``seconds``; what else is set of it meanwhile holds after that."""
+        until = self._loop.time() + seconds
+        for ends in ((one, other), (other, one)):
+            self._links[ends] = attrs.evolve(self.link(*ends), down=True)
+            self._down_until[ends] = max(until, self._down_until.get(ends, 0.0))
+            self.at(until, self._restore, ends)
+
+    def _restore(self, ends: tuple[str, str]) -> None:
+        if self._down_until[ends] <= self._loop.time() + 1e-9:  # and no longer outage has begun meanwhile
+            self._links[ends] = attrs.evolve(self.link(*ends), down=False)
 
     def bind(
         self, address: Address, receive: Receive, *, refused: Callable[[Address], None] | None = None
@@ -116,11 +147,26 @@ class Network:
     def _fates(self, source: Address, destination: Address) -> Iterable[float]:
         """The delays after which copies of a packet arrive; none when it is lost."""
         link = self.link(source[0], destination[0])
-        if link.down or (link.loss and self._entropy.uniform() < link.loss):
+        if link.down:
             return
-        copies = 2 if link.duplicate and self._entropy.uniform() < link.duplicate else 1
+        if not (link.loss or link.duplicate or link.jitter_s):
+            yield link.delay_s
+            return
+        entropy = self._drawn(source[0], destination[0])
+        if link.loss and entropy.uniform() < link.loss:
+            return
+        copies = 2 if link.duplicate and entropy.uniform() < link.duplicate else 1
         for _ in range(copies):
-            yield link.delay_s + (link.jitter_s * self._entropy.uniform() if link.jitter_s else 0.0)
+            yield link.delay_s + (link.jitter_s * entropy.uniform() if link.jitter_s else 0.0)
+
+    def _drawn(self, source: str, destination: str) -> Entropy:
+        """What the fate of packets from ``source`` to ``destination`` is drawn from."""
+        if self._source is None:
+            return self._entropy
+        key = source, destination
+        if key not in self._draws:
+            self._draws[key] = self._source(f"link {source} to {destination}")
+        return self._draws[key]
 
     def _show(self, protocol: str, source: Address, destination: Address, data: bytes, lost: bool) -> None:
         if self._watchers:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from voipgw import sdp
 from voipgw.entropy import Entropy
 from voipgw.lab.voice import Voice
+from voipgw.net.dns import Resolver
 from voipgw.net.endpoint import Endpoint
 from voipgw.net.network import Network
 from voipgw.sdp.offer_answer import Agreement, LocalAudio, Side, make_answer, make_offer, negotiate, new_origin
@@ -243,19 +244,31 @@ class PeerCall:
 class Peer:
     """A SIP address with somebody behind it. ``async with`` opens and closes it."""
 
-    def __init__(self, network: Network, host: str, entropy: Entropy, *, port: int = 0, transport: str = "udp") -> None:
+    def __init__(
+        self,
+        network: Network,
+        host: str,
+        entropy: Entropy,
+        *,
+        port: int = 0,
+        transport: str = "udp",
+        resolver: Resolver | None = None,
+    ) -> None:
         self.network = network
         self.host = host
         self.entropy = entropy
         self._port = port
         self._transport = transport
+        self._resolver = resolver
         self._waiting: asyncio.Queue[PeerCall] = asyncio.Queue(maxsize=1000)
         self.refuse_all: int | None = None  #: answer every INVITE with this status
         self.silent = False  #: answer nothing at all
         self.calls: list[PeerCall] = []
 
     async def __aenter__(self) -> Peer:
-        self.endpoint = Endpoint(accept=self._accept, admit=self._admit, entropy=self.entropy, network=self.network)
+        self.endpoint = Endpoint(
+            accept=self._accept, admit=self._admit, entropy=self.entropy, network=self.network, resolver=self._resolver
+        )
         listener = await self.endpoint.listen(self._transport, self.host, self._port)
         self.port = listener.port
         return self
