@@ -67,7 +67,8 @@ class Servers:
         self._answers = answers
         self._accept = accept
         self._timers = owner.settings.timers
-        self._max = owner.settings.max_transactions
+        self._max_open = owner.settings.max_transactions
+        self._max_remembered = owner.settings.max_remembered
         self._allow = frozenset(owner.settings.allow)
         self._by_key: dict[ServerKey, ServerTransaction] = {}
         self._by_request: dict[int, ServerTransaction] = {}  #: by identity of the request, until its final response
@@ -166,7 +167,7 @@ class Servers:
         """What the endpoint itself has against a request (sections 8.2.1, 8.2.2.1 and 16.3)."""
         if method not in self._allow:
             return self._answers.not_allowed(request, 405 if method in METHODS else 501)
-        if len(self._by_key) >= self._max:
+        if len(self._by_request) >= self._max_open or len(self._by_key) >= self._max_remembered:
             return self._answers.busy(request)
         if request.uri_text.partition(":")[0].lower() not in _SCHEMES:
             return self._answers.answer(request, 416)

@@ -24,9 +24,10 @@ class EndpointSettings:
     accept: tuple[str, ...] = ("application/sdp",)  #: bodies, for the answer to OPTIONS
     supported: tuple[str, ...] = ()  #: option tags, for the answer to OPTIONS
     agent: str = ""  #: Server field of the endpoint's own answers; "" leaves it out
-    max_transactions: int = attrs.field(
-        default=100_000, validator=gt(0)
-    )  #: server side; beyond it new requests get 503
+    #: requests that wait for their answer; beyond it new ones get 503
+    max_transactions: int = attrs.field(default=100_000, validator=gt(0))
+    #: answered ones too, which are remembered for 32 s; likewise
+    max_remembered: int = attrs.field(default=1_000_000, validator=gt(0))
     max_connections: int = attrs.field(default=4096, validator=gt(0))  #: over all stream transports
     retry_after_s: int = attrs.field(default=5, validator=ge(0))  #: in a 503 of the endpoint's own
     large_over_tcp: bool = True  #: requests over 1300 octets try TCP first, where TCP is open (section 18.1.1)

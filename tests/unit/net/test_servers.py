@@ -220,18 +220,26 @@ def test_a_draining_endpoint_refuses_new_calls_only(party: Any, play: Any) -> No
     play(main)
 
 
-def test_a_full_endpoint_answers_503_and_takes_calls_again_later(party: Any, play: Any) -> None:
+def test_a_full_endpoint_answers_503_until_there_is_room_again(party: Any, play: Any) -> None:
     async def main(stage: Any) -> None:
-        callee = party(answers=(486,))
-        settings = EndpointSettings(max_transactions=1)
+        callee = party(answers=(180,))
+        settings = EndpointSettings(max_transactions=1, max_remembered=2)
         endpoint = await stage.endpoint(accept=lambda request, arrival, now: callee, settings=settings)
         peer = stage.peer(endpoint)
         peer.send(peer.request())
-        assert (await peer.receive()).status == 486
+        assert (await peer.receive()).status == 180
         for _ in range(2):
             peer.send(peer.request(branch="two", Call_ID="other"))
             assert (await peer.receive()).status == 503
         assert endpoint.transactions == 1
+        first = callee.requests[0]
+        endpoint.perform(callee, [Respond(first, Response.answer(first, 486, to_tag="to"))])
+        assert (await peer.receive()).status == 486
+        peer.send(peer.request("OPTIONS", branch="three", Call_ID="third"))
+        assert (await peer.receive()).status == 200
+        peer.send(peer.request("OPTIONS", branch="four", Call_ID="fourth"))
+        assert (await peer.receive()).status == 503  # two are remembered
+        assert endpoint.transactions == 2
 
     play(main)
 
