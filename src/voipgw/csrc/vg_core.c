@@ -140,6 +140,15 @@ static void add_counters(vg_jitter_counters *sum, const vg_jitter *jitter)
     sum->resets += jitter->counters.resets;
 }
 
+void vg_leg_pair(vg_core *core, vg_leg *leg)
+{
+    vg_leg *peer = vg_core_leg(core, leg->peer);
+    leg->repack = 0;
+    if (peer == NULL || leg->kind != VG_LEG_RTP || peer->kind != VG_LEG_RTP || !leg->started || !peer->started) return;
+    int plain = leg->codec != VG_CODEC_OPAQUE && peer->codec != VG_CODEC_OPAQUE;
+    leg->repack = plain && leg->ptime_ms != peer->ptime_ms && vg_leg_sound(leg) != NULL;
+}
+
 static int open_leg(vg_core *core, const vg_command *command, int64_t now_us)
 {
     int line = command->kind == VG_CMD_OPEN_LINE;
@@ -187,6 +196,7 @@ static void part(vg_core *core, vg_leg *leg)
     leg->through_jitter = 0;
     if (leg->sound != NULL) {
         leg->sound->packed = 0;
+        leg->sound->packing = 0;
         if (leg->sound->digit_live) leg->sound->digit_total = leg->sound->digit_units + 1; /* nobody will say its end */
         leg->sound->digit_live = 0;
     }
@@ -218,6 +228,8 @@ static int bridge(vg_core *core, const vg_command *command, int64_t now_us)
     if (ready(core, one, other, through) != VG_OK || ready(core, other, one, through) != VG_OK) return VG_EFULL;
     one->peer = command->other;
     other->peer = command->leg;
+    vg_leg_pair(core, one);
+    vg_leg_pair(core, other);
     vg_sound_wake(core, command->leg, now_us);
     vg_sound_wake(core, command->other, now_us);
     return VG_OK;

@@ -49,7 +49,7 @@ void vg_receive_start(vg_core *core, vg_leg *leg, const vg_command *command, int
     leg->receive_pt = command->receive_payload_type;
     leg->send_event_pt = command->send_event_type;
     leg->receive_event_pt = command->receive_event_type;
-    if (leg->sound != NULL && leg->ptime_ms != command->ptime_ms) leg->sound->packed = 0;
+    if (leg->sound != NULL && leg->ptime_ms != command->ptime_ms) leg->sound->packed = leg->sound->packing = 0;
     leg->ptime_ms = (uint16_t)command->ptime_ms;
     leg->direction = (uint8_t)command->direction;
     leg->latch = (uint8_t)command->latch;
@@ -72,7 +72,10 @@ void vg_receive_start(vg_core *core, vg_leg *leg, const vg_command *command, int
     int index = vg_leg_index(core, leg);
     vg_leg_due(core, index, now_us); /* the next tick works out what comes when */
     vg_sound_wake(core, index, now_us);
-    if (vg_core_leg(core, leg->peer) != NULL && leg->through_jitter) vg_leg_jitter(core, leg, core->settings.jitter_depth_ms);
+    vg_leg *peer = vg_core_leg(core, leg->peer);
+    vg_leg_pair(core, leg);
+    if (peer != NULL) vg_leg_pair(core, peer);
+    if (peer != NULL && leg->through_jitter) vg_leg_jitter(core, leg, core->settings.jitter_depth_ms);
 }
 
 /* Four packets in sequence of one SSRC from an address that may be learnt. */
@@ -216,9 +219,13 @@ static void pass_on(vg_core *core, vg_leg *leg, const vg_rtp_header *header, uin
         leg->fresh = 0;
         vg_sound_wake(core, leg->peer, now_us);
     } else if (!vg_sound_active(peer)) {
-        vg_send_relayed(core, peer, leg, header, data, 0, (uint32_t)n, now_us);
-    } else if (peer->tx.from == VG_FROM_RELAY) {
-        peer->tx.from = VG_FROM_NOTHING;
+        if (peer->repack)
+            vg_send_repacked(core, peer, leg, header->timestamp, payload, n, now_us);
+        else
+            vg_send_relayed(core, peer, leg, header, data, 0, (uint32_t)n, now_us);
+    } else {
+        peer->sound->packing = 0;
+        if (peer->tx.from == VG_FROM_RELAY) peer->tx.from = VG_FROM_NOTHING;
     }
 }
 

@@ -154,6 +154,38 @@ void vg_send_packed(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n,
     }
 }
 
+/* Sound of an RTP leg whose packets are of another length than this one's party agreed to. A gap stays a gap, in sequence
+ * numbers and in time; what comes after its successor is too late to be packed. */
+void vg_send_repacked(vg_core *core, vg_leg *to, const vg_leg *from, uint32_t timestamp, const uint8_t *octets, size_t n,
+                      int64_t now_us)
+{
+    vg_sound *sound = to->sound;
+    vg_sender *tx = &to->tx;
+    uint32_t whole = (uint32_t)to->ptime_ms * 8;
+    int32_t gap = (int32_t)(timestamp - sound->pack_next);
+    int interrupted = tx->from == VG_FROM_RELAY || tx->from == VG_FROM_PLAYER;
+    if (!sound->packing || interrupted || tx->relay_epoch != from->epoch) {
+        sound->packing = 1;
+        sound->packed = 0;
+        tx->from = VG_FROM_NOTHING;
+        tx->relay_epoch = from->epoch;
+    } else if (gap < 0) {
+        to->rejected[VG_REJECT_STALE]++;
+        return;
+    } else if (gap > 0) {
+        if (sound->packed > 0) vg_send_sound(core, to, sound->pack, sound->packed, VG_FROM_LINE, now_us);
+        sound->packed = 0;
+        if (gap < 8000 && tx->from == VG_FROM_LINE) {
+            tx->sequence = (uint16_t)(tx->sequence + ((uint32_t)gap + whole - 1) / whole);
+            tx->timestamp += (uint32_t)gap;
+        } else {
+            tx->from = VG_FROM_NOTHING;
+        }
+    }
+    sound->pack_next = timestamp + (uint32_t)n;
+    vg_send_packed(core, to, octets, n, now_us);
+}
+
 /* One packet of the digit that the leg is sending (RFC 4733 section 2.5.1). */
 void vg_send_event(vg_core *core, vg_leg *leg, int64_t now_us)
 {

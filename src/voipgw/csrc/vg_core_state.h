@@ -75,6 +75,8 @@ typedef struct {
     vg_dtmf_tone digit_tone;
 
     uint16_t packed;         /* octets in pack */
+    uint8_t packing;         /* pack_next is valid */
+    uint32_t pack_next;      /* timestamp of theirs that follows what is packed */
     uint8_t pack[VG_MAX_FRAME_SAMPLES];
     int64_t clock_us;        /* RTP legs: when the next frame is due; 0: the clock stands */
     uint32_t line_time;      /* sample count of the peer line, the timestamps of a line-to-line bridge */
@@ -89,6 +91,7 @@ typedef struct {
     uint8_t in_band;
     uint8_t detect;
     uint8_t through_jitter;  /* RTP leg: its peer's sound goes through jitter and its clock */
+    uint8_t repack;          /* RTP leg: its peer's packets are of another length */
     uint8_t heard;           /* STARTED has been said */
     uint8_t stopped;         /* STOPPED has been said for this silence */
     uint8_t source_fixed;    /* source is where packets come from, proven */
@@ -175,6 +178,7 @@ struct vg_core {
 vg_leg *vg_core_leg(const vg_core *core, int leg);
 void vg_core_event(vg_core *core, int kind, int leg, int a, int b, int c, int64_t now_us);
 vg_sound *vg_leg_sound(vg_leg *leg);
+void vg_leg_pair(vg_core *core, vg_leg *leg); /* what the formats of leg and its peer mean for their bridge */
 vg_jitter *vg_leg_jitter(vg_core *core, vg_leg *leg, int depth_ms);
 void vg_leg_due(vg_core *core, int index, int64_t at_us); /* look at the leg then, or earlier */
 int vg_leg_index(const vg_core *core, const vg_leg *leg);
@@ -187,6 +191,8 @@ void vg_send_relayed(vg_core *core, vg_leg *to, const vg_leg *from, const vg_rtp
                      uint32_t samples, int64_t now_us);
 void vg_send_sound(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, int from, int64_t now_us);
 void vg_send_packed(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, int64_t now_us);
+void vg_send_repacked(vg_core *core, vg_leg *to, const vg_leg *from, uint32_t timestamp, const uint8_t *octets, size_t n,
+                      int64_t now_us);
 void vg_send_event(vg_core *core, vg_leg *leg, int64_t now_us);
 void vg_send_rtcp(vg_core *core, vg_leg *leg, int bye, int64_t now_us);
 uint32_t vg_sender_time(const vg_leg *leg, int64_t now_us);

@@ -540,3 +540,38 @@ def test_a_stream_bridged_to_itself_is_an_echo() -> None:
     one.stream.close()
     b.engine.unbridge(line)
     assert b.frame(line, sent[0]) == b"\xff" * 160
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(20, 30), (30, 20), (10, 20), (20, 10)])
+def test_packets_of_another_length_are_packed_anew(theirs: int, ours: int) -> None:
+    b = Bench()
+    one, other = b.peer(ptime_ms=theirs), b.peer(PCMA, ptime_ms=ours)
+    b.engine.bridge(one.stream, other.stream)
+    sent, heard = [], []
+    for _ in range(60):
+        sent.append(noise(8 * theirs))
+        one.send(sent[-1])
+        heard += b.advance(theirs / 1000)
+    assert {len(packet.payload) for packet in heard} == {8 * ours}
+    assert b"".join(packet.payload for packet in heard) == g711.convert(g711.ULAW, b"".join(sent))
+    assert {y.sequence - x.sequence & 0xFFFF for x, y in itertools.pairwise(heard)} == {1}
+    assert {y.timestamp - x.timestamp & 0xFFFFFFFF for x, y in itertools.pairwise(heard)} == {8 * ours}
+
+
+def test_a_gap_stays_a_gap_when_packets_are_packed_anew() -> None:
+    b = Bench()
+    one, other = b.peer(ptime_ms=20), b.peer(ptime_ms=40)
+    b.engine.bridge(one.stream, other.stream)
+    heard = []
+    for i in range(20):
+        if i in (7, 8):
+            one.sequence += 1
+            one.timestamp += 160
+        else:
+            one.send(bytes([i]) * 160)
+        heard += b.advance(0.02)
+    start = heard[0].timestamp
+    for packet in heard:
+        for at in range(0, len(packet.payload), 160):
+            assert packet.payload[at : at + 160] == bytes([((packet.timestamp - start & 0xFFFFFFFF) + at) // 160]) * 160
+    assert {y.sequence - x.sequence & 0xFFFF for x, y in itertools.pairwise(heard)} == {1, 2}
