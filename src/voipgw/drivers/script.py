@@ -101,8 +101,10 @@ def load_script(path: Path, ports: int) -> Script:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"script {path}: {error}") from None
+    except OSError as error:
+        raise ConfigurationError(f"script {path}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"script {path} is not UTF-8 text") from None
     return parse_script(text, ports, name=str(path), folder=path.parent)
 
 
