@@ -162,8 +162,7 @@ class SipLeg:
         if not isinstance(session, ServerSession) or self._over:
             return []
         if event.media is not None and session.offered:
-            self._sent_sdp = self._answer_for(event.media)
-            return session.progress(event.status, now, self._sent_sdp)
+            return session.progress(event.status, now, self._answer_for(event.media))
         return session.progress(event.status, now)
 
     def answer(self, event: Answered, now: float) -> list[Effect]:
@@ -179,8 +178,8 @@ class SipLeg:
         other = event.media or Media()
         if not session.offered:
             self._sent_sdp = self._media_offer(other)
-        elif not self._sent_sdp:
-            self._sent_sdp = self._answer_for(other)
+        else:
+            self._answer_for(other)
         self._answered = True
         return session.accept(self._sent_sdp, now)
 
@@ -293,9 +292,8 @@ class SipLeg:
 
     def _invited(self, invite: Request, arrival: Arrival, now: float) -> list[Effect]:
         settings = self._settings
-        back = (
-            arrival.back if arrival.transport != "udp" else None
-        )  # a connection's far end cannot be called at its Contact
+        # Whoever came over a connection of its own making cannot be called at its Contact (RFC 5626 section 1).
+        back = arrival.back if arrival.transport != "udp" else None
         session = ServerSession(self, settings.session, self._entropy, destination=back)
         refusal = session.start(invite, now)
         if refusal:
@@ -457,8 +455,15 @@ class SipLeg:
         return self._media
 
     def _answer_for(self, other: Media) -> bytes:
-        """Our answer to the caller's offer, in the codec that the other leg uses where that can be."""
-        return other.sdp if self._media is None else self._media.answer(other.codecs)
+        """Our answer to the caller's offer, in the codec that the other leg uses where that can be.
+
+        Ours is given once and stands. One that is handed through may change with the branch of a fork that is heard.
+        """
+        if self._media is None:
+            self._sent_sdp = other.sdp or self._sent_sdp
+        elif not self._sent_sdp:
+            self._sent_sdp = self._media.answer(other.codecs)
+        return self._sent_sdp
 
     def _media_offer(self, other: Media) -> bytes:
         """Our offer to a caller that made none."""

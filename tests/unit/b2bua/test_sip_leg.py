@@ -826,6 +826,26 @@ def test_a_re_invite_passes_through_from_end_to_end(accepted: bool) -> None:
     assert way.client.state is way.carrier.the.state is State.CONFIRMED
 
 
+@pytest.mark.parametrize("media", [True, False])
+def test_early_media_that_comes_several_times_and_another_answer(media: bool) -> None:
+    way = BackToBack(media=media)
+    way.dial(describe("PCMU", "PCMA"))
+    for status in (183, 180, 183):
+        way.carrier.do(way.carrier.server.progress(status, way.wire.now, describe("PCMU", port=7000)))
+        way.run()
+    early = [response.body for response in way.phone.responses if response.status > 100]
+    assert len(early) == 3 and len(set(early)) == 1
+    way.carrier.do(way.carrier.server.accept(describe("PCMU", port=7002), way.wire.now))
+    way.run()
+    established = way.phone.node.events[-1]
+    assert isinstance(established, Established)
+    if media:
+        assert established.sdp == early[0]
+        assert [one["remote"] for one in way.plane.streams[0].started] == [("192.0.2.9", 7000), ("192.0.2.9", 7002)]
+    else:
+        assert established.sdp == describe("PCMU", port=7002)
+
+
 @pytest.mark.parametrize("seed", range(60))
 def test_no_schedule_leaves_a_back_to_back_call_stuck(seed: int) -> None:
     entropy = SeededEntropy(f"back to back {seed}")
