@@ -9,7 +9,7 @@ from voipgw.call.model import Source, SourceKind
 from voipgw.entropy import Entropy
 from voipgw.gateway.config import GatewayConfig, Network, User
 from voipgw.routing.compiled import CompiledPlan
-from voipgw.sip.auth import Challenged, Credentials, DigestServer, ServerSettings
+from voipgw.sip.auth import Challenged, Credentials, DigestServer, ServerSettings, common_algorithms
 from voipgw.sip.digest import Algorithm
 from voipgw.sip.effects import Arrival, Effect, Respond
 from voipgw.sip.message import Request, Response
@@ -47,12 +47,13 @@ class Access:
         self._trust: tuple[Network, ...] = config.trust
         self._plan = plan
         self._known: dict[tuple[str, int], Source] = {}
-        settings = ServerSettings(algorithms=tuple(Algorithm(name) for name in config.digest))
-        self._digest = DigestServer(entropy.octets(32), self._users, entropy, settings)
+        self._entropy = entropy
+        self._digest = DigestServer(entropy.octets(32), self._users, entropy, self._digest_settings(config))
 
     def reload(self, config: GatewayConfig, plan: CompiledPlan) -> None:
         """Other users, networks and trunks from now on; nonces that were given stay valid."""
         self._users.users = config.users
+        self._digest.settings = self._digest_settings(config)
         self._trust, self._plan = config.trust, plan
         self._known = {}
 
@@ -68,8 +69,14 @@ class Access:
             return source
         verdict = self._digest.verify(request, self._realm, now)
         if isinstance(verdict, Challenged):
-            return [Respond(request, Response.answer(request, verdict.status, fields=verdict.fields))]
+            tag = self._entropy.token()
+            return [Respond(request, Response.answer(request, verdict.status, to_tag=tag, fields=verdict.fields))]
         return Source(SourceKind.USER, verdict.username, arrival.source[0], trusted=True)
+
+    def _digest_settings(self, config: GatewayConfig) -> ServerSettings:
+        known = [self._users.lookup(user.realm or self._realm, user.name) for user in config.users.values()]
+        wanted = [Algorithm(name) for name in config.digest]
+        return ServerSettings(algorithms=common_algorithms([user for user in known if user is not None], wanted))
 
     def _look_up(self, source: tuple[str, int]) -> Source:
         host, port = source

@@ -176,6 +176,16 @@ class ServerSettings:
     nonces: int = 10_000  #: how many nonces in use are remembered for their counts
 
 
+def common_algorithms(users: Iterable[Credentials], wanted: Sequence[Algorithm]) -> tuple[Algorithm, ...]:
+    """Those of ``wanted`` that every one of ``users`` can answer, in order.
+
+    Who is stored as the hash of one algorithm can answer no other, and a challenge goes out before the user is known: with
+    such a user among them, everybody is asked for that algorithm only. All of ``wanted`` where nothing is common.
+    """
+    stored = {user.ha1_algorithm for user in users if user.password is None and user.ha1 is not None}
+    return tuple([one for one in wanted if stored <= {one.base}]) or tuple(wanted)
+
+
 class DigestServer:
     """Asks for digest credentials and checks them. One per gateway; holds a bounded memory of nonces in use.
 
@@ -192,18 +202,20 @@ class DigestServer:
         self._secret = secret
         self._users = users
         self._entropy = entropy
-        self._settings = settings or ServerSettings()
+        self.settings = (
+            settings or ServerSettings()
+        )  #: may be replaced between requests; nonces that were given stay valid
         self._counts: OrderedDict[str, _Counts] = OrderedDict()
         self._floor = -1.0  # nonces made up to then are stale unless remembered
         self._decoy = entropy.token()
 
     def challenge(self, realm: str, now: float, *, stale: bool = False) -> tuple[tuple[str, str], ...]:
         """The header fields that ask for credentials of ``realm``, best algorithm first, all with one new nonce."""
-        name = "Proxy-Authenticate" if self._settings.proxy else "WWW-Authenticate"
+        name = "Proxy-Authenticate" if self.settings.proxy else "WWW-Authenticate"
         nonce = self._nonce(realm, now)
         return tuple(
-            (name, str(Challenge(realm, nonce, algorithm.value, self._settings.qop, stale=stale)))
-            for algorithm in self._settings.algorithms
+            (name, str(Challenge(realm, nonce, algorithm.value, self.settings.qop, stale=stale)))
+            for algorithm in self.settings.algorithms
         )
 
     def verify(self, request: Request, realm: str, now: float) -> Verified | Challenged:
@@ -212,16 +224,16 @@ class DigestServer:
         Unknown users, wrong passwords and no credentials at all get the same answer. ACK and CANCEL cannot be challenged
         (RFC 3261 section 22.1): the caller lets them pass with the request that they belong to.
         """
-        name = "Proxy-Authorization" if self._settings.proxy else "Authorization"
+        name = "Proxy-Authorization" if self.settings.proxy else "Authorization"
         shown = _authorizations(request.headers(name)).get(realm)
         if shown is None:
             return self._ask(realm, now, "no credentials for the realm")
         algorithm = Algorithm.named(shown.algorithm)
-        if algorithm is None or algorithm.base not in self._settings.algorithms:
+        if algorithm is None or algorithm.base not in self.settings.algorithms:
             return self._ask(realm, now, "an algorithm that was not offered")
-        if shown.qop not in self._settings.qop and (shown.qop or self._settings.require_qop):
+        if shown.qop not in self.settings.qop and (shown.qop or self.settings.require_qop):
             return self._ask(realm, now, "a qop that was not offered")
-        if self._settings.same_uri and shown.uri != request.uri_text:
+        if self.settings.same_uri and shown.uri != request.uri_text:
             return self._ask(realm, now, "a digest of another request URI")
         if not self._right(shown, algorithm, request, realm):
             return self._ask(realm, now, "unknown user or wrong password")
@@ -235,7 +247,7 @@ class DigestServer:
         return Verified(shown.username, realm)
 
     def _ask(self, realm: str, now: float, why: str, *, stale: bool = False) -> Challenged:
-        return Challenged(407 if self._settings.proxy else 401, self.challenge(realm, now, stale=stale), why)
+        return Challenged(407 if self.settings.proxy else 401, self.challenge(realm, now, stale=stale), why)
 
     def _right(self, shown: Authorization, algorithm: Algorithm, request: Request, realm: str) -> bool:
         user = self._users.lookup(realm, shown.username)
@@ -251,7 +263,7 @@ class DigestServer:
 
     def _fresh(self, shown: Authorization, made_at: float, now: float) -> bool:
         """Count this use of the nonce; False when it is over, or this count was seen. Called for right credentials only."""
-        if not made_at <= now <= made_at + self._settings.nonce_life_s:
+        if not made_at <= now <= made_at + self.settings.nonce_life_s:
             self._counts.pop(shown.nonce, None)
             return False
         counts = self._counts.get(shown.nonce)
@@ -259,7 +271,7 @@ class DigestServer:
             if made_at <= self._floor:
                 return False
             counts = self._counts[shown.nonce] = _Counts(made_at)
-            if len(self._counts) > self._settings.nonces:
+            if len(self._counts) > self.settings.nonces:
                 _, forgotten = self._counts.popitem(last=False)
                 self._floor = max(self._floor, forgotten.made_at)
         return counts.take(shown.nc) if shown.qop else counts.take_only()

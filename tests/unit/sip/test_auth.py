@@ -13,6 +13,7 @@ from voipgw.sip.auth import (
     DigestServer,
     ServerSettings,
     Verified,
+    common_algorithms,
 )
 from voipgw.sip.digest import Algorithm, Authorization, Challenge, ha1
 
@@ -244,3 +245,13 @@ def test_passwords_do_not_show_in_a_repr() -> None:
 def test_a_short_secret_is_refused() -> None:
     with pytest.raises(ValueError, match="16 octets"):
         DigestServer(b"short", Users(), SeededEntropy(1))
+
+
+def test_a_user_stored_as_a_hash_decides_what_everybody_is_asked_for() -> None:
+    wanted = (Algorithm.SHA_512_256, Algorithm.SHA_256, Algorithm.MD5)
+    by_md5 = Credentials("a", REALM, ha1="0" * 32)
+    by_sha = Credentials("b", REALM, ha1="0" * 64, ha1_algorithm=Algorithm.SHA_256)
+    assert common_algorithms([BOB], wanted) == wanted
+    assert common_algorithms([BOB, by_md5], wanted) == (Algorithm.MD5,)
+    assert common_algorithms([by_sha], wanted) == (Algorithm.SHA_256,)
+    assert common_algorithms([by_sha, by_md5], wanted) == wanted
