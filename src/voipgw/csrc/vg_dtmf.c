@@ -75,7 +75,7 @@ static void dots_plain(const int16_t folded[2][HALF], const int16_t rows[][2][HA
     dots(folded, rows, bins, re, im);
 }
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(VG_PLAIN)
 __attribute__((target("avx2"))) static void dots_avx2(const int16_t folded[2][HALF], const int16_t rows[][2][HALF], int bins,
                                                        int32_t *re, int32_t *im)
 {

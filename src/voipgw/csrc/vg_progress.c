@@ -133,7 +133,7 @@ static double explain_plain(const int16_t *samples, const int16_t rows[][WINDOW]
     return explain(samples, rows, count);
 }
 
-#if defined(__x86_64__) && defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(VG_PLAIN)
 __attribute__((target("avx2"))) static double explain_avx2(const int16_t *samples, const int16_t rows[][WINDOW], int count)
 {
     return explain(samples, rows, count);
