@@ -10,6 +10,7 @@
 #define HOP VG_BIN_HOP
 #define RING 32
 #define GAIN ((float)(VG_BIN_PEAK * HALF) / 4.0f)   /* magnitude of a bin for a tone of peak 1: halved, half a window each way */
+#define LATEST (80.0f * 8.0f)                       /* samples of tone after which no digit begins */
 #define BRIDGED 5                                   /* hops that may be missing inside a run */
 
 static const float TONES_HZ[8] = { 697, 770, 852, 941, 1209, 1336, 1477, 1633 };
@@ -23,10 +24,10 @@ typedef struct {
 } profile_values;
 
 static const profile_values PROFILES[4] = {
-    { 8.7f, 4.7f, -42.0f, 0.0205f, 30.0f, 33.0f },
-    { 6.7f, 6.7f, -42.0f, 0.0205f, 30.0f, 33.0f },
-    { 5.7f, 5.7f, -38.0f, 0.0230f, 21.0f, 33.0f },
-    { 8.7f, 4.7f, -38.0f, 0.0205f, 26.0f, 33.0f },
+    { 8.7f, 4.7f, -42.0f, 0.0185f, 30.0f, 33.0f },
+    { 6.7f, 6.7f, -42.0f, 0.0185f, 30.0f, 33.0f },
+    { 5.7f, 5.7f, -38.0f, 0.0212f, 21.0f, 33.0f },
+    { 8.7f, 4.7f, -38.0f, 0.0185f, 26.0f, 33.0f },
 };
 
 static float power_ratio(float db) { return powf(10.0f, db / 10.0f); }
@@ -293,7 +294,7 @@ static int is_digit(vg_dtmf *state, const span *tones)
     if (looked < 2) return 0;
     beside_peak /= pair * (float)looked;
     beside_sum /= pair * (float)looked;
-    if (beside_peak > 0.035f || (beside_peak > 0.008f && beside_peak > 0.17f * beside_sum)) return 0;
+    if (beside_peak > 0.035f || beside_peak > 0.0065f + 0.14f * beside_sum) return 0;    /* noise is spread, a voice is not */
     float low_power = tones->low * tones->low / bin_loss((float)(low_turn.im / low_turn.re));
     float high_power = tones->high * tones->high / bin_loss((float)(high_turn.im / high_turn.re));
     return low_power <= state->twist_normal * high_power && high_power <= state->twist_reverse * low_power;
@@ -389,6 +390,7 @@ static void decide(vg_dtmf *state, sink *out)
     int pieces = measure(state, &tones);
     if (pieces == 0) return;
     float needed = state->accept_samples + (pieces > 1 ? 56.0f : 0.0f);
+    if (tones.open && tones.lasted > LATEST) return;        /* it was no digit for so long: it will not become one */
     if (tones.open) {
         const vg_dtmf_hop *hop = hop_at(state, state->hops);
         if (level_of(hop, state->run_low, state->run_high, tones.low, tones.high) < 0.9f) return;
