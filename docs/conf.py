@@ -8,7 +8,7 @@ project = "voipgw"
 author = "The voipgw developers"
 copyright = "2026, the voipgw developers"
 release = version = voipgw.__version__
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.intersphinx", "sphinx.ext.viewcode"]
+extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.intersphinx", "sphinx.ext.viewcode"]
 intersphinx_mapping = {}
 exclude_patterns = ["_build", "changes"]
 html_theme = "furo"

@@ -46,7 +46,7 @@ class BuildNative(build_ext):  # type: ignore[misc]  # setuptools ships no types
 
     def build_extension(self, ext: Extension) -> None:
         """Generate ``<name>.c`` from the ``depends`` headers and compile it together with the sources."""
-        self._explain_missing_header()
+        self.explain_missing_headers()
         from cffi import FFI
 
         headers = [Path(name) for name in ext.depends if name.endswith(".h")]
@@ -81,7 +81,7 @@ class BuildNative(build_ext):  # type: ignore[misc]  # setuptools ships no types
         return [*_FLAGS, *werror, *self._sanitizer_flags()]
 
     @staticmethod
-    def _explain_missing_header() -> None:
+    def explain_missing_headers() -> None:
         """Name a missing compiler or header, and the package that has it, in one line instead of a page of C errors."""
         include = Path(sysconfig.get_paths()["include"])
         compiler = (os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc").split()[0]

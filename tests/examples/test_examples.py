@@ -1,0 +1,103 @@
+"""Every file of ``examples/`` and the README's first screen do what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+PROGRAMS = ("trunk_gateway.py", "analog_gateway.py")
+
+
+def environment() -> dict[str, str]:
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [str(EXAMPLES), os.environ.get("PYTHONPATH", "")])),
+    }
+
+
+def ready(command: list[str]) -> dict[str, object]:
+    """Start a program, wait for its READY line, stop it, and see that it ends well."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    if not line.startswith("READY "):
+        process.kill()
+        pytest.fail(f"no READY line: {line!r} {process.communicate()[1]}")
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert errors == ""
+    facts: dict[str, object] = json.loads(line.removeprefix("READY "))
+    return facts
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_documents_its_options(name: str) -> None:
+    run = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), "--help"], capture_output=True, text=True, check=True, env=environment()
+    )
+    for option in ("--listen", "--cdr", "--drain", "--metrics", "--log-level", "--trust", "--users", "--to"):
+        assert option in run.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [("trunk_gateway.py", ["--to", "sip:127.0.0.1:9"]), ("analog_gateway.py", ["--lines", "2"])]
+)
+def test_a_program_says_ready_with_real_ports_and_ends_at_sigterm(name: str, arguments: list[str]) -> None:
+    listen = ["--listen", "udp:127.0.0.1:0", "--listen", "tcp:127.0.0.1:0"]
+    facts = ready([sys.executable, str(EXAMPLES / name), *listen, *arguments])
+    assert [re.sub(r"\d+$", "N", str(text)) for text in facts["listen"]] == ["udp:127.0.0.1:N", "tcp:127.0.0.1:N"]  # type: ignore[attr-defined]
+    assert not any(str(text).endswith(":0") for text in facts["listen"])  # type: ignore[attr-defined]
+
+
+def test_the_readme_begins_with_one_sentence_ten_lines_and_two_commands(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert len([line for line in code.splitlines() if line.strip()]) == 10
+    (commands,) = re.findall(r"```sh\n(.*?)```", text, re.S)
+    assert [line.split("#")[0].strip() for line in commands.splitlines()] == [
+        "python3 noxfile.py demo",
+        "python3 noxfile.py tests",
+    ]
+    program = tmp_path / "gateway.py"
+    program.write_text(code, encoding="utf-8")
+    facts = ready([sys.executable, str(program), "--listen", "udp:127.0.0.1:0"])
+    assert len(facts["listen"]) == 1  # type: ignore[arg-type]
+
+
+def test_the_plan_of_the_quickstart_runs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "quickstart.rst").read_text(encoding="utf-8")
+    block = text.split(".. code-block:: python\n")[1].split("\n\nRun it with")[0]
+    program = tmp_path / "gateway.py"
+    program.write_text("\n".join(line.removeprefix("   ") for line in block.splitlines()), encoding="utf-8")
+    assert ready([sys.executable, str(program), "--listen", "udp:127.0.0.1:0"])["listen"]
+
+
+def test_the_demo_holds_over_real_sockets(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, str(EXAMPLES / "demo.py"), "--out", str(tmp_path)],
+        capture_output=True, text=True, timeout=100, check=False, env=environment(),
+    )  # fmt: skip
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stderr == ""
+    assert re.search(r"all \d+ checks held\.$", run.stdout.strip())
+    for file in ("demo.pcap", "calls.jsonl", "calls.png", "call-1.svg", "call-2.svg"):
+        assert (tmp_path / file).stat().st_size > 500
+    records = [json.loads(line) for line in (tmp_path / "calls.jsonl").read_text().splitlines()]
+    assert [[attempt["sip_status"] for attempt in record["attempts"]] for record in records] == [[503, 200], [200]]
+    for record in records:
+        assert (tmp_path / f"{record['call_id']}.wav").exists()
+
+
+def test_every_example_is_run_by_a_test() -> None:
+    known = {*PROGRAMS, "demo.py", "demo_lab.py", "demo_report.py", "far_end.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == known
