@@ -2,29 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from voipgw.drivers.audio import MemoryAudio
 from voipgw.drivers.script import Outcome, parse_script, run_script
-from voipgw.drivers.sim import LoopPhysics, SimCard
+from voipgw.drivers.sim import LoopPhysics
 from voipgw.drivers.wav import read_wav, write_wav
-from voipgw.entropy import SeededEntropy
-from voipgw.errors import ResourceError
 from voipgw.gateway.config import GatewayConfig, Listen
-from voipgw.gateway.gateway import Gateway
-from voipgw.lab.clock import LabClock, run_virtual
+from voipgw.lab import Lab
+from voipgw.lab import run as run_lab
 from voipgw.lab.compare import compare
-from voipgw.lab.host import Host
-from voipgw.lab.network import Network
-from voipgw.media.engine import MediaEngine, SteppedEngine
-from voipgw.media.plane import PortPair
-from voipgw.media.stream import EngineLineStream
 from voipgw.routing import Plan
 
 SCRIPT = """
@@ -62,62 +51,20 @@ wait 1.2
 """
 
 
-class NoPorts:
-    def open_pair(self, host: str) -> PortPair:
-        raise ResourceError("no RTP here")
-
-
-class SteppedLines(SteppedEngine):
-    """The engine with its lines connected to cards that carry audio in memory."""
-
-    def __init__(self, entropy: SeededEntropy, clock: LabClock, wake: Callable[[], None]) -> None:
-        super().__init__(NoPorts(), entropy, clock)
-        self._time = clock
-        self._wake = wake
-
-    def open_line(self, port: Any, *, law: str = "PCMU", frame_samples: int = 160) -> EngineLineStream:
-        stream = super().open_line(port, law=law, frame_samples=frame_samples)
-
-        def answer(frame: bytes) -> list[bytes]:
-            if stream.closed:
-                return []
-            back = self.line_frame(stream, frame, self._time.monotonic())
-            asyncio.get_running_loop().call_soon(self._wake)
-            return [back]
-
-        port.audio.connect(answer)
-        return stream
-
-
-class LabPlatform:
-    def __init__(self, seed: int) -> None:
-        loop = asyncio.get_running_loop()
-        self.entropy = SeededEntropy(seed)
-        self.clock = LabClock(loop)
-        self.network = Host(Network(loop, self.entropy), "10.0.0.1")
-
-    def open_media(self, settings: object, wake: Callable[[], None]) -> SteppedEngine:
-        return SteppedLines(self.entropy, self.clock, wake)
-
-    def close_media(self, engine: MediaEngine) -> None:
-        engine.close()
-
-
-def play(seed: int) -> tuple[Outcome, list[str], float]:
+def play(seed: int) -> tuple[Outcome, list[str], str, float]:
+    """The outcome, what was told, the trace's hash, and how much faster than real time it went."""
     told: list[str] = []
 
-    async def main() -> Outcome:
+    async def main(lab: Lab) -> Outcome:
         plan = Plan(country="us", area="312")
         plan.line(1, extension="101")
         plan.line(2, extension="102")
-        card = SimCard(2, entropy=SeededEntropy(seed), audio=MemoryAudio, physics=LoopPhysics(noise_dbm0=-65))
-        config = GatewayConfig(listen=(Listen("udp", "10.0.0.1", 5060),))
-        async with Gateway(config, plan, cards=[card], platform=LabPlatform(seed)):
-            return await run_script(parse_script(SCRIPT, 2), card, told.append)
+        card = lab.card(2, physics=LoopPhysics(noise_dbm0=-65))
+        await lab.gateway(GatewayConfig(listen=(Listen("udp", "10.0.0.1", 5060),)), plan, cards=[card])
+        return await run_script(parse_script(SCRIPT, 2), card, told.append)
 
-    began = time.process_time()
-    outcome, virtual_s, _ = run_virtual(main, limit_s=600)
-    return outcome, told, virtual_s / (time.process_time() - began)
+    run = run_lab(main, seed)
+    return run.result, told, run.hash, run.speed
 
 
 def test_the_same_seed_gives_the_same_afternoon(tmp_path: Path, monkeypatch: Any) -> None:
@@ -126,11 +73,11 @@ def test_the_same_seed_gives_the_same_afternoon(tmp_path: Path, monkeypatch: Any
     pitch = 2 * np.pi * np.cumsum(110 + 40 * np.sin(2 * np.pi * 1.7 * t)) / 8000
     said = np.rint(2500 * sum(np.cos(n * pitch) / n for n in range(1, 15))).astype(np.int16)
     write_wav(Path("said.wav"), said)
-    outcome, told, speed = play(7)
+    outcome, told, trace, speed = play(7)
     assert outcome.held, "\n".join(told)
     heard = read_wav(Path("heard.wav"))
     assert compare(said, heard).passes(), compare(said, heard)
-    again, told_again, _ = play(7)
-    assert (again, told_again) == (outcome, told)
+    again, told_again, trace_again, _ = play(7)
+    assert (again, told_again, trace_again) == (outcome, told, trace)
     assert np.array_equal(read_wav(Path("heard.wav")), heard)
     assert speed > 20, f"only {speed:.0f} times real time"
