@@ -24,16 +24,16 @@ class Answers:
         self._secret = entropy.octets(16)
         self._server = [("Server", settings.agent)] if settings.agent else []
 
-    def tag(self, text: str) -> str:
-        """A tag that only we can derive from ``text``."""
+    def tag(self, request: Request) -> str:
+        """The To tag of our answers to ``request``; the ACK of such an answer has the same, since its branch and From are."""
+        text = f"{request.branch} {request.call_id} {request.header('From')}"
         return hashlib.blake2s(text.encode("utf-8", "surrogateescape"), key=self._secret, digest_size=8).hexdigest()
 
     def answer(
         self, request: Request, status: int, *, reason: str | None = None, fields: tuple[tuple[str, str], ...] = ()
     ) -> Response:
         """A final response."""
-        tag = self.tag(f"{request.branch} {request.call_id} {request.header('From')}")
-        return Response.answer(request, status, reason, to_tag=tag, fields=[*fields, *self._server])
+        return Response.answer(request, status, reason, to_tag=self.tag(request), fields=[*fields, *self._server])
 
     def busy(self, request: Request) -> Response:
         """503 with Retry-After (section 21.5.4)."""

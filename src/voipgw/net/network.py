@@ -8,8 +8,10 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from voipgw.net.udp import DatagramWire, Receive, SocketWire, family_of
+from voipgw.net.udp import DatagramWire, Receive, SocketWire, family_of, mark
 from voipgw.sip.effects import Address
+
+SIGNALLING_DSCP = 24  #: CS3, the class of telephony signalling (RFC 4594 section 4.2)
 
 
 class StreamServer(Protocol):
@@ -66,22 +68,27 @@ class _Server:
 class SystemNetwork:
     """Sockets of this machine, on the running loop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, dscp: int = SIGNALLING_DSCP) -> None:
+        """What is sent is marked with ``dscp``; 0 leaves it unmarked."""
         self._loop = loop
+        self._dscp = dscp
 
     def open_datagram(self, local: Address, receive: Receive, refused: Callable[[Address], None]) -> DatagramWire:
         """A ``SocketWire``."""
-        return SocketWire(local[0], local[1], receive, refused, self._loop)
+        return SocketWire(local[0], local[1], receive, refused, self._loop, dscp=self._dscp)
 
     async def listen(self, local: Address, factory: Callable[[], asyncio.Protocol]) -> StreamServer:
         """asyncio's TCP server."""
         host, port = local
         server = await self._loop.create_server(factory, host, port, family=family_of(host), reuse_address=True)
+        for sock in server.sockets:  # what it accepts is marked alike
+            mark(sock, self._dscp)
         return _Server(server, host)
 
     async def connect(self, remote: Address, factory: Callable[[], asyncio.Protocol]) -> None:
         """asyncio's TCP connection."""
-        await self._loop.create_connection(factory, remote[0], remote[1])
+        transport, _ = await self._loop.create_connection(factory, remote[0], remote[1])
+        mark(transport.get_extra_info("socket"), self._dscp)
 
     def near_address(self, toward: str) -> str:
         """A look into the routing table, by a socket that is connected and never used."""

@@ -222,7 +222,8 @@ class Servers:
     def _acknowledged(self, ack: Request, arrival: Arrival, now: float) -> None:
         user = self._owner.user_of(ack.call_id, ack.to_tag or "", ack.from_tag or "")
         if user is None:
-            self._owner.counters.dropped["ack of nothing"] += 1
+            if ack.to_tag != self._answers.tag(ack):  # else it is for an answer of our own, which left no transaction
+                self._owner.counters.dropped["ack of nothing"] += 1
             return
         self._owner.perform(user, user.receive_request(ack, arrival, now))
 

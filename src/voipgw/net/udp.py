@@ -46,6 +46,14 @@ def named(transport: str, address: Address) -> str:
     return f"{transport}:[{host}]:{port}" if ":" in host else f"{transport}:{host}:{port}"
 
 
+def mark(sock: socket.socket, dscp: int) -> None:
+    """Mark what an IPv4 or IPv6 socket sends with ``dscp``, 0 to 63 (RFC 2474)."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, dscp << 2)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, dscp << 2)
+
+
 class SocketWire:
     """A UDP socket on an asyncio loop, without asyncio's transport above it."""
 
@@ -56,8 +64,12 @@ class SocketWire:
         receive: Receive,
         refused: Callable[[Address], None],
         loop: asyncio.AbstractEventLoop,
+        *,
+        dscp: int = 0,
     ) -> None:
         """Bind and begin to read; ``receive(data, source)`` gets each datagram, ``refused(to)`` each ICMP "unreachable".
+
+        What is sent is marked with ``dscp`` (RFC 2474).
 
         Raises:
             TransportError: the port is in use or the host is not an address of this machine.
@@ -73,6 +85,7 @@ class SocketWire:
                 sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
             else:
                 sock.setsockopt(socket.IPPROTO_IP, _IP_RECVERR, 1)
+            mark(sock, dscp)
             sock.bind((host, port))
         except OSError as error:
             sock.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from typing import Any
 
@@ -384,5 +385,24 @@ def test_a_user_that_is_never_satisfied_does_not_stop_the_others(party: Any, pla
         client.perform(caller, [SendRequest(caller.request("OPTIONS"), caller)])
         await caller.wait()
         assert caller.seen == ["200 OPTIONS"]
+
+    play(main)
+
+
+@pytest.mark.parametrize(("host", "level", "option", "kind"), [
+    ("127.0.0.1", socket.IPPROTO_IP, socket.IP_RECVTOS, socket.IP_TOS),
+    ("::1", socket.IPPROTO_IPV6, socket.IPV6_RECVTCLASS, socket.IPV6_TCLASS),
+])  # fmt: skip
+def test_signalling_is_marked_cs3(host: str, level: int, option: int, kind: int, party: Any, play: Any) -> None:
+    async def main(stage: Any) -> None:
+        client = await stage.endpoint(host=host)
+        peer = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        with peer:
+            peer.bind((host, 0))
+            peer.setsockopt(level, option, 1)
+            caller = party(f"sip:b@{'[::1]' if ':' in host else host}:{peer.getsockname()[1]}")
+            client.perform(caller, [SendRequest(caller.request("OPTIONS"), caller)])
+            _, ancillary, _, _ = peer.recvmsg(65535, 100)
+        assert [data[0] >> 2 for _, type_, data in ancillary if type_ == kind] == [24]
 
     play(main)

@@ -300,6 +300,22 @@ def test_responses_and_acks_to_nothing_are_counted_and_dropped(play: Any) -> Non
     play(main)
 
 
+def test_the_ack_of_an_answer_of_the_endpoints_own_is_no_surprise(play: Any) -> None:
+    async def main(stage: Any) -> None:
+        endpoint = await stage.endpoint()
+        peer = stage.peer(endpoint)
+        endpoint.draining = True
+        peer.send(peer.request())
+        refused = await peer.receive()
+        assert refused.status == 503
+        peer.send(peer.request("ACK", To=f"<sip:b@127.0.0.1>;tag={refused.to_tag}"))
+        peer.send(peer.request("OPTIONS"))
+        assert (await peer.receive()).status == 200
+        assert endpoint.counters.dropped == {}
+
+    play(main)
+
+
 def _fields(data: bytes) -> list[tuple[str, str]]:
     lines = data.decode().split("\r\n")[1:-2]
     return [(name, value) for name, _, value in (line.partition(": ") for line in lines) if name != "Content-Length"]
