@@ -431,4 +431,5 @@ class SteppedEngine(MediaEngine):
         return stream
 
     def _set_time(self, now: float) -> None:
-        self._stepped.now_us = max(self._stepped.now_us, round(now * 1e6))
+        # the core's 0 means "not yet", so that a clock that begins with 0 is a microsecond late there
+        self._stepped.now_us = max(self._stepped.now_us, round(now * 1e6), 1)
