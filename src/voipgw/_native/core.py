@@ -244,6 +244,7 @@ class Capture:
             raise MemoryError
         self._about: Any = ffi.new("vg_captured *")
         self._data: Any = ffi.new("uint8_t[]", lib.VG_MAX_PACKET_OCTETS)
+        self._out: Any = ffi.new("uint8_t[]", 1 << 17)
 
     def read(self) -> list[Captured]:
         """Every packet since the last call."""
@@ -260,10 +261,24 @@ class Capture:
             )
         return packets
 
+    def records(self, until_us: int, epoch_us: int) -> bytes:
+        """The packets up to ``until_us`` as records of a pcap file; ``epoch_us`` is added to their times."""
+        parts = []
+        while octets := lib.vg_pcap_take(self.handle, until_us, epoch_us, self._out, len(self._out)):
+            parts.append(bytes(ffi.buffer(self._out, octets)))
+        return b"".join(parts)
+
     @property
     def lost(self) -> int:
         """Packets for which there was no room."""
         return int(lib.vg_capture_lost(self.handle))
+
+
+def pcap_record(time_us: int, source: Address, destination: Address, data: bytes) -> bytes:
+    """One datagram as a record of a pcap file of raw IP packets; ``time_us`` counts from 1970."""
+    out: Any = ffi.new("uint8_t[]", len(data) + lib.VG_PCAP_OVERHEAD)
+    octets = lib.vg_pcap_udp(time_us, pack_address(source), pack_address(destination), data, len(data), out)
+    return bytes(ffi.buffer(out, octets))
 
 
 def _settings(fields: dict[str, int]) -> Any:

@@ -283,7 +283,7 @@ class SipLeg:
             return []
         if now >= self._response_at:
             text = "no response in time"
-            return self._fail(Released(Cause.NO_USER_RESPONDING, 408, text, responded=False), now)
+            return self._fail(Released(Cause.RECOVERY_ON_TIMER_EXPIRY, 408, text, responded=False), now)
         if now >= self._ring_at:
             return self._fail(Released(Cause.NO_ANSWER, None, "no answer in time"), now)
         return self._translate(session.handle_deadline(now), now)

@@ -221,6 +221,8 @@ vg_capture *vg_capture_new(uint32_t octets);
 void vg_capture_free(vg_capture *capture);
 /* The next packet into out, which has room for VG_MAX_PACKET_OCTETS: 1, or 0 for none. */
 int vg_capture_next(vg_capture *capture, vg_captured *about, uint8_t *out);
+/* What the next packet is, which stays where it is: 1, or 0 for none. */
+int vg_capture_peek(const vg_capture *capture, vg_captured *about);
 uint64_t vg_capture_lost(const vg_capture *capture);
 
 /* A copy of n octets that a command may hand over; NULL when memory is short. */

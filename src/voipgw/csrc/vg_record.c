@@ -204,6 +204,13 @@ void vg_capture_put(vg_capture *capture, const vg_captured *about, const uint8_t
     __atomic_store_n(&capture->head, capture->head + (uint32_t)sizeof *about + about->length, __ATOMIC_RELEASE);
 }
 
+int vg_capture_peek(const vg_capture *capture, vg_captured *about)
+{
+    if (capture->tail == __atomic_load_n(&capture->head, __ATOMIC_ACQUIRE)) return 0;
+    ring_read(capture, capture->tail, about, sizeof *about);
+    return 1;
+}
+
 int vg_capture_next(vg_capture *capture, vg_captured *about, uint8_t *out)
 {
     uint32_t tail = capture->tail;

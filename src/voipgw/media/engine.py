@@ -253,6 +253,18 @@ class MediaEngine:
         """Packets since the last call, oldest first; empty while nothing is captured."""
         return self._capture.read() if self._capture is not None else []
 
+    def take_capture_records(self, until_us: int, epoch_us: int = 0) -> bytes:
+        """What ``take_capture`` would return, up to ``until_us``, as records of a pcap file of raw IP packets.
+
+        ``epoch_us`` is added to every time; the file counts from 1970.
+        """
+        return self._capture.records(until_us, epoch_us) if self._capture is not None else b""
+
+    @property
+    def capture_lost(self) -> int:
+        """Packets that were not captured because nobody had taken those before."""
+        return self._capture.lost if self._capture is not None else 0
+
     def take_events(self) -> list[MediaEvent]:
         """See ``MediaPlane.take_events``."""
         self._collect()

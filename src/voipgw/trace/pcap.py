@@ -85,6 +85,10 @@ class PcapWriter:
         for at in range(0, len(payload), _SEGMENT):
             self._segment(time, source, destination, _PSH_ACK, payload[at : at + _SEGMENT])
 
+    def records(self, octets: bytes) -> None:
+        """Whole records that were made elsewhere, of raw IP packets with times since 1970."""
+        self._file.write(octets)
+
     def observe(self, message: SeenMessage) -> None:
         """A message of a live endpoint; so a writer can stand among an endpoint's observers."""
         ends = (message.local, message.remote) if message.direction == "out" else (message.remote, message.local)

@@ -1,0 +1,49 @@
+"""Starts programs for a test and ends them with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from rig.gateway import Gateway
+from rig.processes import Process
+from rig.sipp import Sipp, listening
+
+P = TypeVar("P", bound=Process)
+Keep = Callable[[P], P]
+
+
+@pytest.fixture
+def keep() -> Iterator[Callable[[P], P]]:
+    """Takes a process; it is gone when the test is."""
+    with ExitStack() as stack:
+
+        def kept(process: P) -> P:
+            stack.callback(process.kill)
+            return process
+
+        yield kept
+
+
+@pytest.fixture
+def trunk_gateway(keep: Callable[[Gateway], Gateway], tmp_path: Path) -> Callable[..., Gateway]:
+    """Starts ``examples/trunk_gateway.py`` and waits until it is ready."""
+
+    def start(*options: str, **settings: object) -> Gateway:
+        return keep(Gateway("trunk_gateway.py", *options, cwd=tmp_path, **settings))  # type: ignore[arg-type]
+
+    return start
+
+
+@pytest.fixture
+def sipp(keep: Callable[[Sipp], Sipp], tmp_path: Path) -> Callable[..., Sipp]:
+    """Starts a sipp; a callee is waited for until it listens."""
+
+    def start(scenario: str, *options: str, **settings: object) -> Sipp:
+        process = keep(Sipp(scenario, *options, cwd=tmp_path, **settings))  # type: ignore[arg-type]
+        return listening(process) if scenario.startswith("callee") else process
+
+    return start
