@@ -2,10 +2,10 @@
 
     python examples/analog_gateway.py --lines 2 --to sip:carrier.example --trust 192.0.2.0/24 --script day.txt
 
-Line 1 has extension 101, line 2 102, and so on. Extensions ring each other and are reached from the trunk; any other number that
-the country knows goes out to the first --to, and to the next one when that fails with a cause that another carrier may cure. With
---script, the people at the simulated telephones do what the script says; the program exits 0 when all its steps held, and 1 at the
-first that did not, naming it.
+Line 1 has extension 101, line 2 102, and so on. Extensions ring each other and are reached from the trunk; any other number goes
+out as it was dialled, to the first --to, and to the next one when that fails with a cause that another carrier may cure. A number
+is complete after --inter-digit seconds without a digit, or at once with #. With --script, the people at the simulated telephones
+do what the script says; the program exits 0 when all its steps held, and 1 at the first that did not, naming it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def setup(options: argparse.Namespace) -> Plan:
     if not 1 <= options.lines <= 900:
         raise ConfigurationError(f"--lines: {options.lines} is not a number of lines from 1 to 900")
     try:
-        plan = Plan(country=options.country)
+        plan = Plan()
     except ConfigurationError as error:
         raise ConfigurationError(f"--country: {str(error).partition(': ')[2]}") from None
     for number in range(1, options.lines + 1):
@@ -48,7 +48,8 @@ def cards(options: argparse.Namespace) -> Sequence[Driver]:
     if options.driver != "sim":
         raise ConfigurationError(f"--driver: {options.driver!r} is not in this version yet; sim would be right")
     script_of(options)
-    return [SimCard(options.lines, entropy=SystemEntropy(), country=options.country)]
+    law = "PCMU" if options.country.lower() in ("us", "ca", "jp") else "PCMA"
+    return [SimCard(options.lines, entropy=SystemEntropy(), country=options.country, law=law)]
 
 
 def script_of(options: argparse.Namespace) -> Script | None:
@@ -76,13 +77,20 @@ program.option(
     "--to", action="append", default=[], metavar="URI", help="where other numbers go; repeatable, in this order"
 )
 program.option(
-    "--lines", type=int, default=1, metavar="N", help="simulated FXS ports, extensions 101 to 100+N (default 1)"
+    "--lines", type=int, default=2, metavar="N", help="simulated FXS ports, extensions 101 to 100+N (default 2)"
 )
 program.option(
     "--country", default="us", metavar="CODE", help="whose tones, ringing, caller ID and numbers (default us)"
 )
 program.option("--driver", default="sim", metavar="sim", help="the card (default sim)")
 program.later("--fxo", "N")
+program.option(
+    "--inter-digit",
+    type=float,
+    default=3.0,
+    metavar="SECONDS",
+    help="after a digit, until the number is complete (default 3)",
+)
 program.option("--script", type=Path, metavar="FILE", help="what the people at the telephones do, one step a line")
 
 if __name__ == "__main__":

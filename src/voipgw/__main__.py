@@ -12,6 +12,7 @@ import voipgw
 from voipgw.errors import VoipGwError
 from voipgw.gateway import commands, echo
 from voipgw.gateway.options import Parser, one_line
+from voipgw.lab import command as lab
 from voipgw.trace import command as ladder
 
 LATER = {"tones": "what every detector hears", "audit": "what a program exposes"}
@@ -35,6 +36,12 @@ def parser() -> Parser:
     drawing.add_argument("--svg", type=Path, metavar="OUT.svg", help="also write a picture")
     drawing.add_argument("--call", metavar="ID", help="only the call with this Call-ID")
     drawing.set_defaults(run=lambda options: ladder.run(options.file, options.svg, options.call))
+    script = verbs.add_parser(
+        "lab", help="run a gateway with its peers and lines on a virtual clock; prints the trace hash"
+    )
+    script.add_argument("file", type=Path, metavar="SCRIPT.py", help="defines async def main(lab)")
+    script.add_argument("--seed", type=int, default=1, metavar="N", help="seed of every random value (default 1)")
+    script.set_defaults(run=lambda options: lab.run(options.file, options.seed))
     for verb, what in LATER.items():
         later = verbs.add_parser(verb, help=f"{what} (not in this version yet)", add_help=False)
         later.add_argument("rest", nargs=argparse.REMAINDER)

@@ -210,4 +210,7 @@ class GatewayConfig:
     drain_s: float = 0.0
     user_agent: str = "voipgw"
     country: str = "us"  #: of the analog lines: tones, ringing, caller ID (ISO 3166-1 alpha-2)
+    inter_digit_s: float | None = (
+        None  #: of the analog lines: after a number that may grow; None is the line's own, 4 s
+    )
     max_calls: int = 10000  #: more are answered 503 with Retry-After

@@ -104,6 +104,7 @@ class Gateway:
             plane,
             self.plan,
             country=config.country,
+            inter_digit_s=config.inter_digit_s,
             clock=platform.clock,
             entropy=entropy,
             loop=asyncio.get_running_loop(),

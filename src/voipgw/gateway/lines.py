@@ -8,6 +8,8 @@ import math
 from collections.abc import Sequence
 from typing import Protocol
 
+import attrs
+
 from voipgw.b2bua.analog_country import CountryLine
 from voipgw.b2bua.analog_leg import AnalogLeg, AnalogLine, LineSettings, Raised, Reported
 from voipgw.b2bua.leg import Effect, Leg
@@ -68,6 +70,7 @@ class Lines:
         plan: CompiledPlan,
         *,
         country: str,
+        inter_digit_s: float | None,
         clock: Clock,
         entropy: Entropy,
         loop: asyncio.AbstractEventLoop,
@@ -77,6 +80,7 @@ class Lines:
         self._plane = plane
         self._plan = plan
         self._country = country
+        self._inter_digit_s = inter_digit_s
         self._clock = clock
         self._entropy = entropy
         self._loop = loop
@@ -113,11 +117,14 @@ class Lines:
             country = CountryLine(self._country)
         except ValueError as error:
             raise ConfigurationError(f"country {self._country!r}: {error}") from error
+        fxs = country.config
+        if self._inter_digit_s is not None:
+            fxs = attrs.evolve(fxs, inter_digit_short_s=self._inter_digit_s)
         ports = [port for card in cards for port in card.fxs_ports]
         for number, port in enumerate(ports, 1):
             name = str(number)
             line = AnalogLine(
-                LineSettings(name, party=self._party(name)), port, plane,
+                LineSettings(name, party=self._party(name), config=fxs), port, plane,
                 country=country, entropy=self._entropy, clock=self._clock, digit_map=self._digit_map(name),
             )  # fmt: skip
             self.lines[name] = self._by_port[port] = line

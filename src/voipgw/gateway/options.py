@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from voipgw.dsp.country_tables import COUNTRIES
 from voipgw.errors import ConfigurationError
 from voipgw.gateway.config import (
     CODECS,
@@ -164,6 +165,20 @@ def _credentials(options: argparse.Namespace) -> Credentials | None:
     return Credentials(username, password)
 
 
+def _country(options: argparse.Namespace) -> str:
+    code: str = getattr(options, "country", "us")
+    if code.lower() not in COUNTRIES:
+        raise ConfigurationError(f"--country: found the country {code!r}; right would be one of {', '.join(COUNTRIES)}")
+    return code.lower()
+
+
+def _inter_digit(options: argparse.Namespace) -> float | None:
+    seconds: float | None = getattr(options, "inter_digit", None)
+    if seconds is not None and not 0.5 <= seconds <= 60:
+        raise ConfigurationError(f"--inter-digit: {seconds:g} is not a number of seconds from 0.5 to 60")
+    return seconds
+
+
 def _media(options: argparse.Namespace) -> MediaSettings:
     if not hasattr(options, "media"):
         return MediaSettings()
@@ -209,7 +224,8 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
         cdr=options.cdr,
         metrics=parse_host_port(options.metrics, "--metrics") if options.metrics else None,
         drain_s=options.drain,
-        country=getattr(options, "country", "us"),
+        country=_country(options),
+        inter_digit_s=_inter_digit(options),
     )
 
 
