@@ -13,8 +13,9 @@ from voipgw.sip.effects import Address
 Receive = Callable[[bytes, Address], None]
 
 BURST = 64  #: datagrams read for one wake-up, so that timers and other sockets get their turn
-BUFFER_OCTETS = 4 * 1024 * 1024  #: asked of the kernel for each direction; it gives what its limits allow
+BUFFER_OCTETS = 4 * 1024 * 1024  #: asked of the kernel for each direction, so that a burst is not lost
 LARGEST = 65535
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33  # asm-generic/socket.h: needs CAP_NET_ADMIN
 _IP_RECVERR, _IPV6_RECVERR = 11, 25  # linux/in.h, linux/in6.h: keep ICMP errors of an unconnected socket for us
 
 
@@ -79,8 +80,11 @@ class SocketWire:
             sock.setblocking(False)
             if sock.family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-                sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_OCTETS)
+            for option, beyond_limits in ((socket.SO_RCVBUF, _SO_RCVBUFFORCE), (socket.SO_SNDBUF, _SO_SNDBUFFORCE)):
+                try:
+                    sock.setsockopt(socket.SOL_SOCKET, beyond_limits, BUFFER_OCTETS)
+                except PermissionError:  # what the system's limits allow, about a hundred messages as it comes
+                    sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_OCTETS)
             if sock.family == socket.AF_INET6:
                 sock.setsockopt(socket.IPPROTO_IPV6, _IPV6_RECVERR, 1)
             else:
