@@ -3,8 +3,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "vg_bins.h"
 #include "vg_sine.h"
-#include "vg_tone_tables.h"
 
 #define HALF VG_BIN_HALF
 #define HOP VG_BIN_HOP
@@ -53,117 +53,76 @@ int vg_dtmf_sounding(const vg_dtmf *state)
     return state->low < 0 ? 0 : SYMBOLS[state->low][state->high - 4];
 }
 
-/* ---- the front end: folded windows times coefficient rows ---- */
-
-static inline __attribute__((always_inline)) int32_t dot(const int16_t *a, const int16_t *b)
-{
-    int32_t sum = 0;
-    for (int i = 0; i < HALF; i++) sum += (int32_t)a[i] * b[i];
-    return sum;
-}
-
-static inline __attribute__((always_inline)) void dots(const int16_t folded[2][HALF], const int16_t rows[][2][HALF], int bins,
-                                                       int32_t *re, int32_t *im)
-{
-    for (int k = 0; k < bins; k++) {
-        re[k] = dot(folded[0], rows[k][0]);
-        im[k] = dot(folded[1], rows[k][1]);
-    }
-}
-
-static void dots_plain(const int16_t folded[2][HALF], const int16_t rows[][2][HALF], int bins, int32_t *re, int32_t *im)
-{
-    dots(folded, rows, bins, re, im);
-}
-
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(VG_PLAIN)
-__attribute__((target("avx2"))) static void dots_avx2(const int16_t folded[2][HALF], const int16_t rows[][2][HALF], int bins,
-                                                       int32_t *re, int32_t *im)
-{
-    dots(folded, rows, bins, re, im);
-}
-
-static void bins_of(const int16_t folded[2][HALF], const int16_t rows[][2][HALF], int bins, int32_t *re, int32_t *im)
-{
-    if (__builtin_cpu_supports("avx2"))
-        dots_avx2(folded, rows, bins, re, im);
-    else
-        dots_plain(folded, rows, bins, re, im);
-}
-#else
-#define bins_of dots_plain
-#endif
-
-static void fold(const int16_t samples[2 * HALF], int16_t folded[2][HALF])
-{
-    int16_t first[HALF];
-    for (int i = 0; i < HALF; i++) first[i] = samples[HALF - 1 - i];
-    for (int i = 0; i < HALF; i++) {
-        folded[0][i] = (int16_t)(samples[HALF + i] + first[i]);
-        folded[1][i] = (int16_t)(samples[HALF + i] - first[i]);
-    }
-}
-
 /* ---- one hop ---- */
 
-static int strongest(const float *mag, int from)
+static int strongest(const float *power, int from)
 {
     int best = from;
     for (int i = from + 1; i < from + 4; i++)
-        if (mag[i] > mag[best]) best = i;
+        if (power[i] > power[best]) best = i;
     return best;
 }
 
 /* Whether every other bin of its group lies 6 dB below. */
-static int stands_out(const float *mag, int from, int best)
+static int stands_out(const float *power, int from, int best)
 {
     for (int i = from; i < from + 4; i++)
-        if (i != best && mag[i] * 2.0f > mag[best]) return 0;
+        if (i != best && power[i] * 4.0f > power[best]) return 0;
     return 1;
 }
 
+/* Grid bins from 110 Hz below to 110 Hz above each tone, first and last. */
+static const uint8_t NEAR[8][2] = { { 1, 3 }, { 2, 5 }, { 3, 6 }, { 5, 7 }, { 9, 12 }, { 11, 14 }, { 13, 16 }, { 16, 18 } };
+
 /* What sounds beside the two tones between 560 and 3440 Hz. */
-static void look_beside(vg_dtmf_hop *hop, const int16_t folded[2][HALF])
+static void look_beside(vg_dtmf_hop *hop, const vg_folded folded)
 {
-    int32_t re[VG_GRID_BINS], im[VG_GRID_BINS];
-    float peak = 0, sum = 0;
-    bins_of(folded, VG_GRID, VG_GRID_BINS, re, im);
-    for (int k = 0; k < VG_GRID_BINS; k++) {
-        float hz = VG_GRID_FIRST_HZ + VG_GRID_STEP_HZ * (float)k;
-        if (fabsf(hz - TONES_HZ[hop->low]) < 110.0f || fabsf(hz - TONES_HZ[hop->high]) < 110.0f) continue;
-        float power = (float)re[k] * (float)re[k] + (float)im[k] * (float)im[k];
-        sum += power;
-        if (power > peak) peak = power;
+    int32_t re[VG_GRID_BINS + 1], im[VG_GRID_BINS + 1];
+    float power[VG_GRID_BINS + 1], peak[4] = { 0 }, sum[4] = { 0 };
+    vg_bins(folded, VG_GRID, VG_GRID_BINS, re, im);
+    re[VG_GRID_BINS] = im[VG_GRID_BINS] = 0;
+    for (int k = 0; k <= VG_GRID_BINS; k++) power[k] = (float)re[k] * (float)re[k] + (float)im[k] * (float)im[k];
+    for (int k = NEAR[hop->low][0]; k <= NEAR[hop->low][1]; k++) power[k] = 0;
+    for (int k = NEAR[hop->high][0]; k <= NEAR[hop->high][1]; k++) power[k] = 0;
+    for (int k = 0; k <= VG_GRID_BINS; k += 4)
+        for (int i = 0; i < 4; i++) {
+            sum[i] += power[k + i];
+            peak[i] = power[k + i] > peak[i] ? power[k + i] : peak[i];
+        }
+    for (int i = 1; i < 4; i++) {
+        sum[0] += sum[i];
+        if (peak[i] > peak[0]) peak[0] = peak[i];
     }
-    hop->veto_peak = peak;
-    hop->veto_sum = sum;
+    hop->veto_peak = peak[0];
+    hop->veto_sum = sum[0];
 }
 
 static vg_dtmf_hop *hop_at(vg_dtmf *state, uint64_t index) { return &state->ring[index % RING]; }
 
 static void analyse(vg_dtmf *state)
 {
-    int16_t folded[2][HALF];
+    vg_folded folded;
     int32_t re[8], im[8];
     vg_dtmf_hop *hop = hop_at(state, state->hops);
-    fold(state->samples, folded);
-    bins_of(folded, VG_DTMF_BINS, 8, re, im);
+    vg_fold(state->samples + state->at, folded);
+    vg_bins(folded, VG_DTMF_BINS, 8, re, im);
     for (int i = 0; i < 8; i++) {
         hop->re[i] = (float)re[i];
         hop->im[i] = -(float)im[i];
-        hop->mag[i] = sqrtf(hop->re[i] * hop->re[i] + hop->im[i] * hop->im[i]);
+        hop->power[i] = hop->re[i] * hop->re[i] + hop->im[i] * hop->im[i];
     }
     hop->energy = (float)state->hop_energy * (256.0f / HOP);
     hop->veto_peak = hop->veto_sum = -1.0f;
     hop->low = hop->high = -1;
-    int low = strongest(hop->mag, 0), high = strongest(hop->mag, 4);
-    float low_mag = hop->mag[low], high_mag = hop->mag[high], floor = 0.4f * state->level_min;
-    if (low_mag < floor || high_mag < floor) return;
-    float low_power = low_mag * low_mag, high_power = high_mag * high_mag;
+    int low = strongest(hop->power, 0), high = strongest(hop->power, 4);
+    float low_power = hop->power[low], high_power = hop->power[high], least = 0.16f * state->level_min * state->level_min;
+    if (low_power < least || high_power < least) return;
     if (low_power > 3.0f * state->twist_normal * high_power || high_power > 3.0f * state->twist_reverse * low_power) return;
-    if (!stands_out(hop->mag, 0, low) || !stands_out(hop->mag, 4, high)) return;
+    if (!stands_out(hop->power, 0, low) || !stands_out(hop->power, 4, high)) return;
     hop->low = (int8_t)low;
     hop->high = (int8_t)high;
+    const vg_dtmf_hop *before = hop_at(state, state->hops + RING - 1);
+    if (before->low != low || before->high != high) return;         /* the window is not full of them yet */
     if (state->low != low || state->high != high || state->falling) look_beside(hop, folded);
 }
 
@@ -178,8 +137,8 @@ typedef struct {
 
 static float level_of(const vg_dtmf_hop *hop, int low, int high, float low_mag, float high_mag)
 {
-    float a = hop->mag[low] / low_mag, b = hop->mag[high] / high_mag;
-    return a < b ? a : b;
+    float a = hop->power[low] / (low_mag * low_mag), b = hop->power[high] / (high_mag * high_mag);
+    return sqrtf(a < b ? a : b);
 }
 
 /* Sample time of the middle of a hop's window. */
@@ -198,9 +157,11 @@ static int measure(vg_dtmf *state, span *out)
     out->low = out->high = 0;
     for (uint64_t k = first; k <= now; k++) {
         const vg_dtmf_hop *hop = hop_at(state, k);
-        if (hop->mag[low] > out->low) out->low = hop->mag[low];
-        if (hop->mag[high] > out->high) out->high = hop->mag[high];
+        if (hop->power[low] > out->low) out->low = hop->power[low];
+        if (hop->power[high] > out->high) out->high = hop->power[high];
     }
+    out->low = sqrtf(out->low);
+    out->high = sqrtf(out->high);
     uint64_t oldest = first > state->run_barred + 4 ? first - 4 : state->run_barred;
     float before = 0;
     double rise = 0, fall = -1e9;
@@ -411,18 +372,31 @@ static void decide(vg_dtmf *state, sink *out)
     report(out, VG_DTMF_BEGIN, state->low, state->high, tones.start, tones.end);
 }
 
+/* Room for the next hop's samples behind the window. */
+static int16_t *next_hop(vg_dtmf *state)
+{
+    const int32_t size = (int32_t)(sizeof state->samples / sizeof *state->samples);
+    state->at += HOP;
+    if (state->at + 2 * HALF > size) {
+        memmove(state->samples, state->samples + state->at, (2 * HALF - HOP) * sizeof *state->samples);
+        state->at = 0;
+    }
+    return state->samples + state->at + 2 * HALF - HOP;
+}
+
 static int hear(vg_dtmf *state, const int16_t *pcm, size_t n, sink *out)
 {
-    int16_t *hop = state->samples + 2 * HALF - HOP;
     while (n > 0) {
         size_t take = (size_t)(HOP - state->fill);
         if (take > n) take = n;
-        if (state->fill == 0) memmove(state->samples, state->samples + HOP, (2 * HALF - HOP) * sizeof *state->samples);
+        int16_t *to = state->fill == 0 ? next_hop(state) : state->samples + state->at + 2 * HALF - HOP + state->fill;
+        int32_t energy = 0;
         for (size_t i = 0; i < take; i++) {
-            int32_t small = pcm[i] >> 4;
-            hop[(size_t)state->fill + i] = (int16_t)(pcm[i] >> 1);
-            state->hop_energy += small * small;
+            int16_t small = (int16_t)(pcm[i] >> 4);
+            to[i] = (int16_t)(pcm[i] >> 1);
+            energy += (int32_t)small * small;
         }
+        state->hop_energy += energy;
         state->fill += (int32_t)take;
         pcm += take;
         n -= take;

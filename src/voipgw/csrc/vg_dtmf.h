@@ -39,7 +39,7 @@ typedef struct {
 /* One hop of analysis. */
 typedef struct {
     float re[8], im[8];         /* bins, in units of the dot product */
-    float mag[8];               /* their magnitudes */
+    float power[8];             /* their powers */
     float energy;               /* of the hop's own 40 samples, mean square, in units of the sample */
     float veto_peak, veto_sum;  /* grid bins outside the two tones: largest and total power; < 0: not computed */
     int8_t low, high;           /* strongest bin of each group when this looks like a digit, else -1 */
@@ -47,7 +47,8 @@ typedef struct {
 
 /* A receiver. Owned by the caller, of no use to anyone else; copying it copies the receiver. */
 typedef struct {
-    int16_t samples[192];       /* halved, oldest first */
+    int16_t samples[512];       /* halved; the window is the 192 from `at`, oldest first */
+    int32_t at;
     int32_t fill;               /* how many samples of the next hop have come */
     int32_t hop_energy;         /* sum of (sample / 16)^2 of that hop so far */
     uint64_t hops;              /* hops analysed */
