@@ -42,6 +42,21 @@ static void check_frame(const uint8_t *message, const vg_sip_index *x)
     for (uint32_t at = 0; at + 4 < x->body_at; at++) REQUIRE(memcmp(message + at, "\r\n\r\n", 4) != 0);
 }
 
+/* All lines of the fields with the first 12 numbers, into room that may be too small; then an index that lies. */
+static void check_copy(const uint8_t *message, vg_sip_index *x, size_t used)
+{
+    static const uint8_t ids[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 };
+    uint8_t *out = malloc(x->body_at + 8u);
+    REQUIRE(out != NULL);
+    for (size_t capacity = 0; capacity <= x->body_at + 8u; capacity += 97) {
+        int copied = vg_sip_copy(message, x->end, (const uint8_t *)x, used, ids, sizeof ids, (const uint8_t *)"t", 1, out, capacity);
+        REQUIRE(copied == VG_EFULL || (copied >= 0 && (size_t)copied <= capacity));
+    }
+    vg_sip_copy(message, x->body_at / 2, (const uint8_t *)x, used, ids, sizeof ids, NULL, 0, out, x->body_at);
+    vg_sip_copy(message, x->end, message, x->end, ids, sizeof ids, NULL, 0, out, x->body_at);
+    free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static vg_sip_index index;
@@ -61,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_lines(message, &index);
         check_text(&index);
         check_frame(message, &index);
+        check_copy(message, &index, (size_t)used);
         REQUIRE(vg_sip_scan_as(message, index.end, checks, &index) == used && index.trimmed == 0);
     }
     vg_sip_header_id(data, size);

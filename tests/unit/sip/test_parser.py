@@ -260,3 +260,16 @@ def test_ack_and_cancel_are_never_refused_for_what_they_require() -> None:
             check(request(b"Require: x", b"c: text/x", body=b"x", head=HEAD.replace(b"OPTIONS", method)), CAPABLE)
             is None
         )
+
+
+def test_lines_are_copied_only_from_the_message_that_was_indexed() -> None:
+    octets = HEAD + b"\r\n"
+    index, _ = native.scan(octets)
+    copied = native.copy_lines(octets, index, bytes((native.CSEQ, native.TO, native.VIA)), b"t")
+    assert copied == b"CSeq: 1 OPTIONS\r\nTo: <sip:c@d>;tag=t\r\nVia: SIP/2.0/UDP h;branch=z9hG4bK1\r\n"
+    assert native.copy_lines(octets, index, b"") == b""
+    for other, its_index in ((octets[:60], index), (octets, index[:-1]), (octets, b"")):
+        with pytest.raises(ValueError, match="cannot be copied"):
+            native.copy_lines(other, its_index, bytes((native.CSEQ,)))
+    with pytest.raises(ValueError, match="cannot be copied"):
+        native.copy_lines(octets, index, bytes((native.VIA,)) * 5000)
