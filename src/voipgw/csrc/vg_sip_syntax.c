@@ -46,16 +46,11 @@ static size_t run(vg_sip_cursor *c, int classes)
 {
     const uint8_t *octets = c->octets;
     size_t at = c->at, end = c->end;
-    while (at < end) {
-        uint8_t octet = octets[at];
-        if (vg_sip_is(octet, classes) && octet != '%') {
-            at++;
-        } else if (octet == '%' && end - at > 2 && vg_sip_is(octets[at + 1], VG_SIP_C_HEX) &&
-                   vg_sip_is(octets[at + 2], VG_SIP_C_HEX)) {
-            at += 3;
-        } else {
+    for (;;) {                                                /* '%' is in none of the classes that are asked for here */
+        while (at < end && vg_sip_is(octets[at], classes)) at++;
+        if (end - at < 3 || octets[at] != '%' || !vg_sip_is(octets[at + 1], VG_SIP_C_HEX) || !vg_sip_is(octets[at + 2], VG_SIP_C_HEX))
             break;
-        }
+        at += 3;
     }
     size_t length = at - c->at;
     c->at = at;

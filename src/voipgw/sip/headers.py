@@ -182,7 +182,7 @@ class NameAddr:
 
 _PARTS = ("uri", "display_name", "params")
 _new = object.__new__
-_set_source: Callable[[NameAddr, bytes | str], None] = vars(NameAddr)["_source"].__set__
+set_source: Callable[[NameAddr, bytes | str], None] = vars(NameAddr)["_source"].__set__
 set_tag: Callable[[NameAddr, str | None], None] = vars(NameAddr)["tag"].__set__
 _set_uri: Callable[[NameAddr, Uri], None] = vars(NameAddr)["uri"].__set__
 _set_name: Callable[[NameAddr, str], None] = vars(NameAddr)["display_name"].__set__
@@ -192,7 +192,7 @@ _set_params: Callable[[NameAddr, tuple[Param, ...]], None] = vars(NameAddr)["par
 def unread_address(source: bytes | str) -> NameAddr:
     """An address that was found well formed; what it says is read when it is asked for."""
     address: NameAddr = _new(NameAddr)
-    _set_source(address, source)
+    set_source(address, source)
     return address
 
 

@@ -14,7 +14,7 @@ from voipgw._native import sip as native
 from voipgw.causes import reason_phrase
 from voipgw.errors import LocalProtocolError, ParseError
 from voipgw.sip.compose import entity_lines, field_lines, request_line, status_line
-from voipgw.sip.headers import CSeq, NameAddr, Via, decode, is_token, set_tag, split_list, unread_address
+from voipgw.sip.headers import CSeq, NameAddr, Via, decode, is_token, set_source, set_tag, split_list, unread_address
 from voipgw.sip.uri import Uri, set_text
 
 _TAIL, _FIELDS, _METHOD = native.TAIL, native.FIELDS, native.METHOD
@@ -33,37 +33,17 @@ _BODY_FIELDS = ("Content-Length", "Content-Type", "Content-Encoding", "Content-L
 _new = object.__new__
 _FROM, _TO = native.SPAN_FROM, native.SPAN_TO
 _METHODS = native.METHODS
+_TARGET, _CALL_ID, _FROM_TAG, _TO_TAG, _BRANCH, _SENT_BY, _OTHER_METHOD = range(7)
 _span, _line, _u16, _u32, _i32 = native.span, native.line, native.u16, native.u32, native.i32
 
 
 class Message:
     """What requests and responses have in common."""
 
-    __slots__ = (
-        "_branch",
-        "_call_id",
-        "_from",
-        "_from_tag",
-        "_index",
-        "_method",
-        "_raw",
-        "_sent_by",
-        "_target",
-        "_to",
-        "_to_tag",
-        "_uri",
-        "_via",
-        "_vias",
-    )
+    __slots__ = ("_from", "_index", "_raw", "_texts", "_to", "_uri", "_via", "_vias")
     _raw: bytes
     _index: bytes
-    _target: str
-    _call_id: str
-    _from_tag: str
-    _to_tag: str
-    _branch: str
-    _sent_by: str
-    _method: str
+    _texts: list[str]  #: as ``native.Scanned`` says
     _from: NameAddr | None
     _to: NameAddr | None
     _uri: Uri | None
@@ -82,18 +62,7 @@ class Message:
     def _indexed(cls, raw: bytes, scanned: native.Scanned) -> Self:
         message: Self = _new(cls)
         message._raw = raw
-        message._index = index = scanned[0]
-        (
-            message._target,
-            message._call_id,
-            message._from_tag,
-            message._to_tag,
-            message._branch,
-            message._sent_by,
-            method,
-            _,
-        ) = scanned[1]
-        message._method = _METHODS[index[_METHOD]] or method
+        message._index, message._texts = scanned
         message._from = message._to = message._uri = message._via = message._vias = None
         return message
 
@@ -172,27 +141,27 @@ class Message:
     @property
     def call_id(self) -> str:
         """Call-ID (section 20.8)."""
-        return self._call_id
+        return self._texts[_CALL_ID]
 
     @property
     def from_tag(self) -> str | None:
         """The tag of From, or None (RFC 2543 peers have none)."""
-        return self._from_tag or None
+        return self._texts[_FROM_TAG] or None
 
     @property
     def to_tag(self) -> str | None:
         """The tag of To, or None."""
-        return self._to_tag or None
+        return self._texts[_TO_TAG] or None
 
     @property
     def branch(self) -> str | None:
         """The branch of the top Via, or None."""
-        return self._branch or None
+        return self._texts[_BRANCH] or None
 
     @property
     def sent_by(self) -> str:
         """Host and port of the top Via in lower case without blanks: with the branch, what a transaction is known by."""
-        return self._sent_by
+        return self._texts[_SENT_BY]
 
     @property
     def cseq_number(self) -> int:
@@ -203,7 +172,7 @@ class Message:
     @property
     def cseq_method(self) -> str:
         """The method of CSeq; in a request that of the request."""
-        return self._method
+        return _METHODS[self._index[_METHOD]] or self._texts[_OTHER_METHOD]
 
     @property
     def cseq(self) -> CSeq:
@@ -222,8 +191,9 @@ class Message:
             at, end = _span(self._index, _FROM)
             if not at:
                 raise ParseError("From is missing")
-            value = self._from = unread_address(self._raw[at:end])
-            set_tag(value, self._from_tag or None)
+            value = self._from = _new(NameAddr)
+            set_source(value, self._raw[at:end])
+            set_tag(value, self._texts[_FROM_TAG] or None)
         return value
 
     @property
@@ -238,8 +208,9 @@ class Message:
             at, end = _span(self._index, _TO)
             if not at:
                 raise ParseError("To is missing")
-            value = self._to = unread_address(self._raw[at:end])
-            set_tag(value, self._to_tag or None)
+            value = self._to = _new(NameAddr)
+            set_source(value, self._raw[at:end])
+            set_tag(value, self._texts[_TO_TAG] or None)
         return value
 
     @property
@@ -394,12 +365,12 @@ class Request(Message):
     @property
     def method(self) -> str:
         """The method, case as it is."""
-        return self._method
+        return _METHODS[self._index[_METHOD]] or self._texts[_OTHER_METHOD]
 
     @property
     def uri_text(self) -> str:
         """The request URI as it stands in the request line."""
-        return self._target
+        return self._texts[_TARGET]
 
     @property
     def uri(self) -> Uri:
@@ -407,7 +378,7 @@ class Request(Message):
         uri = self._uri
         if uri is None:
             uri = self._uri = _new(Uri)
-            set_text(uri, self._target)
+            set_text(uri, self._texts[_TARGET])
         return uri
 
     def with_uri(self, uri: Uri | str) -> Request:
@@ -464,7 +435,7 @@ class Response(Message):
         """
         if to_tag is not None and (not is_token(to_tag) or len(to_tag) > 256):
             raise LocalProtocolError(f"a tag is a token of at most 256 characters, not {to_tag!r}")
-        tag = to_tag.encode() if to_tag is not None and not request._to_tag else b""
+        tag = to_tag.encode() if to_tag is not None and not request._texts[_TO_TAG] else b""
         copied = _COPIED_IN_100 if status == 100 else _COPIED_IN_DIALOG if status < 300 else _COPIED
         pieces = (
             status_line(status, reason_phrase(status) if reason is None else reason),

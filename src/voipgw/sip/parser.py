@@ -15,7 +15,7 @@ from voipgw.sip.message import Request, Response, describe
 
 _CLASSES: tuple[type[Request], type[Response]] = (Request, Response)
 _new = object.__new__
-_KIND, _TRIMMED, _METHOD, _METHODS = native.KIND, native.TRIMMED, native.METHOD, native.METHODS
+_KIND, _TRIMMED = native.KIND, native.TRIMMED
 scan = native.scan
 
 
@@ -40,19 +40,9 @@ def parse(data: bytes) -> Request | Response:
     message: Request | Response = _new(_CLASSES[index[_KIND]])
     message._raw = data
     message._index = index
-    (
-        message._target,
-        message._call_id,
-        message._from_tag,
-        message._to_tag,
-        message._branch,
-        message._sent_by,
-        method,
-        _,
-    ) = texts
-    message._method = _METHODS[index[_METHOD]] or method
+    message._texts = texts
     message._from = message._to = message._uri = message._via = message._vias = None
-    return message  # as Message._indexed does, without the two calls
+    return message  # as Message._indexed makes it, without the call
 
 
 def _parse_error(data: bytes, fault: native.Fault) -> ParseError:
