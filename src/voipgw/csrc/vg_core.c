@@ -117,7 +117,8 @@ vg_jitter *vg_leg_jitter(vg_core *core, vg_leg *leg, int depth_ms)
         leg->jitter = malloc(sizeof *leg->jitter);
         if (leg->jitter == NULL) return NULL;
     }
-    vg_jitter_init(leg->jitter, leg->codec == VG_CODEC_ALAW ? VG_LAW_ALAW : VG_LAW_ULAW, (uint32_t)depth_ms * 8);
+    vg_jitter_init(leg->jitter, leg->codec == VG_CODEC_ALAW ? VG_LAW_ALAW : VG_LAW_ULAW, (uint32_t)depth_ms * 8,
+                   core->settings.jitter_adaptive);
     return leg->jitter;
 }
 

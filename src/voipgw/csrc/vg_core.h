@@ -47,6 +47,7 @@ typedef struct {
 typedef struct {
     int32_t max_legs;
     int32_t jitter_depth_ms;    /* of a line or media leg, 0 to 500 */
+    int32_t jitter_adaptive;    /* 1: the depth follows the arrivals */
     int32_t media_timeout_ms;   /* 0: none */
     int32_t police_packets_s;   /* packets a second that one stream may bring before it is policed; 0: none */
     int32_t events;             /* places of the event ring, a power of two */

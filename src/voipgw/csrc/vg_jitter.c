@@ -16,17 +16,19 @@ static const uint8_t silence[2] = {0xff, 0xd5};
 static void open_window(vg_jitter *j)
 {
     j->least_margin = NO_MARGIN;
+    j->most_margin = -NO_MARGIN;
     j->window_left = WINDOW;
     j->window_packets = 0;
     j->window_late = 0;
 }
 
-int vg_jitter_init(vg_jitter *j, int law, uint32_t depth_samples)
+int vg_jitter_init(vg_jitter *j, int law, uint32_t depth_samples, int adaptive)
 {
     if ((law != VG_LAW_ULAW && law != VG_LAW_ALAW) || depth_samples > 4000) return VG_EINVAL;
     memset(j, 0, sizeof *j);
     j->law = (uint8_t)law;
     j->depth = depth_samples;
+    j->adaptive = (uint8_t)(adaptive != 0);
     memset(j->history, silence[law], sizeof j->history);
     j->missing = IDLE;
     open_window(j);
@@ -94,6 +96,7 @@ int vg_jitter_put(vg_jitter *j, uint32_t timestamp, const uint8_t *octets, size_
     j->jumps = 0;
     j->window_packets++;
     if (margin < j->least_margin) j->least_margin = margin;
+    if (margin > j->most_margin) j->most_margin = margin;
     if (margin < 0) {
         j->window_late++;
         if (margin + (int32_t)n <= 0) {
@@ -122,24 +125,35 @@ static uint8_t conceal(vg_jitter *j)
     return octet;
 }
 
-/* Takes delay out or puts it in when a whole window says that the clocks have run far apart. */
+static void take_out(vg_jitter *j, int32_t samples)
+{
+    for (int32_t i = 0; i < samples; i++) {
+        j->present[j->head_index >> 6] &= ~((uint64_t)1 << (j->head_index & 63));
+        j->head_index = wrap(j->head_index + 1);
+    }
+    j->head += (uint32_t)samples;
+    j->counters.dropped += (uint64_t)samples;
+}
+
+/* Takes delay out or puts it in, as the window that is over says. */
 static void judge_window(vg_jitter *j)
 {
-    if (j->window_packets >= 20) {
-        int32_t over = j->least_margin - (int32_t)j->depth;
-        if (j->least_margin != NO_MARGIN && over > FAR) {
-            for (int32_t i = 0; i < over; i++) {
-                j->present[j->head_index >> 6] &= ~((uint64_t)1 << (j->head_index & 63));
-                j->head_index = wrap(j->head_index + 1);
-            }
-            j->head += (uint32_t)over;
-            j->counters.dropped += (uint64_t)over;
-        } else if (j->window_late * 20 > j->window_packets) {
-            uint32_t more = (uint32_t)(-j->least_margin) + 80;
-            if (more > (uint32_t)FAR) more = FAR;
-            j->offset += more;
-            j->counters.inserted += more;
-        }
+    int32_t least = j->least_margin, keep = (int32_t)j->depth, far = FAR, spare = 80;
+    uint32_t parts = 20;
+    if (j->adaptive) {
+        keep = (j->most_margin - least) / 2;
+        keep = keep < 8 ? 8 : keep > 160 ? 160 : keep;
+        far = keep < 80 ? keep : 80;
+        spare = 0;
+        parts = 30;
+    }
+    if (j->window_packets >= 20 && least - keep > far) {
+        take_out(j, least - keep);
+    } else if (j->window_packets >= 20 && j->window_late * parts > j->window_packets) {
+        uint32_t more = (uint32_t)(spare - least);
+        if (more > (uint32_t)FAR) more = FAR;
+        j->offset += more;
+        j->counters.inserted += more;
     }
     open_window(j);
 }

@@ -43,6 +43,7 @@ class MediaSettings:
 
     max_streams: int = attrs.field(default=4096, validator=[ge(1), le(65536)])
     jitter_depth_ms: int = attrs.field(default=60, validator=[ge(0), le(500)])  #: of what goes to a line
+    jitter_adaptive: bool = False  #: the depth follows the arrivals, by steps that can be heard in speech
     media_timeout_s: float = attrs.field(default=0.0, validator=ge(0))  #: silence that is reported; 0: never
     max_packets_s: int = attrs.field(
         default=300, validator=ge(0)
@@ -59,6 +60,7 @@ class MediaSettings:
         return {
             "max_legs": self.max_streams,
             "jitter_depth_ms": self.jitter_depth_ms,
+            "jitter_adaptive": int(self.jitter_adaptive),
             "media_timeout_ms": round(self.media_timeout_s * 1000),
             "police_packets_s": self.max_packets_s,
             "events": self.events,

@@ -575,3 +575,70 @@ def test_a_gap_stays_a_gap_when_packets_are_packed_anew() -> None:
         for at in range(0, len(packet.payload), 160):
             assert packet.payload[at : at + 160] == bytes([((packet.timestamp - start & 0xFFFFFFFF) + at) // 160]) * 160
     assert {y.sequence - x.sequence & 0xFFFF for x, y in itertools.pairwise(heard)} == {1, 2}
+
+
+def conversation(b: bench.Bench, packets: int, *, late_s: float = 0.0, sender_ppm: float = 0.0) -> bytes:
+    """What a line hears of a sender whose packets are late by up to ``late_s``, evenly spread."""
+    peer, line = b.peer(), b.line()
+    b.engine.bridge(peer.stream, line)
+    draw = np.random.default_rng(11)
+    step = 0.02 * (1 - sender_ppm * 1e-6)
+    arrivals = sorted((step * i + draw.uniform(0, late_s), i) for i in range(packets))
+    heard, at = [], 0
+    for tick in range(packets):
+        while at < packets and arrivals[at][0] <= 0.02 * tick:
+            i = arrivals[at][1]
+            peer.deliver(bench.rtp(bytes([i % 200]) * 160, i, 160 * i))
+            at += 1
+        heard.append(b.frame(line, b"\xff" * 160))
+        b.advance(0.02)
+    b.last = peer.stream
+    return b"".join(heard)
+
+
+def test_a_fixed_depth_stays_what_it_was_set_to() -> None:
+    b = Bench(jitter_depth_ms=40)
+    heard = conversation(b, 1000, late_s=0.003)
+    played = heard.lstrip(b"\xff")
+    assert played == b"".join(bytes([i % 200]) * 160 for i in range(1000))[: len(played)]
+    assert len(heard) - len(played) == 320 + 160  # the depth, and the frame in which the first packet came
+    assert b.last.details().dropped_samples == 0
+
+
+def test_an_adaptive_depth_falls_to_what_a_quiet_network_needs() -> None:
+    b = Bench(jitter_adaptive=True)
+    heard = conversation(b, 500)
+    assert heard[-160:] == bytes([499 % 200]) * 160 or heard[-80:] == bytes([499 % 200]) * 80
+    assert 400 <= b.last.details().dropped_samples <= 480
+    assert b.last.statistics().concealed_samples == 0
+
+
+def test_an_adaptive_depth_grows_when_packets_come_late() -> None:
+    b = Bench(jitter_adaptive=True, jitter_depth_ms=60)
+    conversation(b, 300, late_s=0.15)
+    at_first = b.last.statistics().packets_late
+    conversation(b, 3000, late_s=0.15)
+    details = b.last.details()
+    assert at_first > 30
+    assert details.inserted_samples > 0 or details.resets > 0
+    assert b.last.statistics().packets_late < 3000 * 0.05
+
+
+def test_a_sender_whose_clock_is_fast_is_followed_only_when_far_apart() -> None:
+    b = Bench()
+    conversation(b, 5000, sender_ppm=200)  # 20 ms in 100 s
+    assert b.last.details().dropped_samples == 0
+    assert b.last.statistics().concealed_samples == 0
+
+
+def test_a_card_that_lost_time_for_good_gets_back_to_the_depth() -> None:
+    b = Bench()
+    peer, line = b.peer(), b.line()
+    b.engine.bridge(peer.stream, line)
+    for i in range(400):
+        peer.send(bytes([i % 200]) * 160)
+        if not 50 <= i < 60:  # 200 ms that it never asks for
+            last = b.frame(line, b"\xff" * 160)
+        b.advance(0.02)
+    assert peer.stream.details().dropped_samples == 1600
+    assert last == bytes([(399 - 3) % 200]) * 160
