@@ -59,6 +59,11 @@ def request_uri(target: Uri, called: str) -> Uri:
     return target if target.user or not called else attrs.evolve(target, user=called)
 
 
+def to_of(uri: Uri) -> str:
+    """To, without tag, of an INVITE to ``uri``: without port and parameters, which have no place there (RFC 3261 table 1)."""
+    return f"<{Uri(uri.scheme, uri.user, uri.host) if uri.host else uri}>"
+
+
 def identity_fields(party: Party, domain: str, asserted: AssertedIdentity) -> tuple[str, tuple[tuple[str, str], ...]]:
     """From, without tag, and the further fields that show ``party`` to a peer, or hide it."""
     known = str(NameAddr(Uri("sip", party.number or "anonymous", domain), party.display_name))

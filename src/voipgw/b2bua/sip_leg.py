@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from voipgw.b2bua.sip_identity import called_of, calling_of, connected_of, identity_fields, request_uri
+from voipgw.b2bua.sip_identity import called_of, calling_of, connected_of, identity_fields, request_uri, to_of
 from voipgw.b2bua.sip_media import SipMedia, SipMediaSettings, offered_onward
 from voipgw.b2bua.sip_outcome import refusal_fields, released, shown_status, warning
 from voipgw.b2bua.sip_settings import DtmfOut, MediaMode, SipLegSettings
@@ -150,7 +150,7 @@ class SipLeg:
             uri,
             now,
             from_=from_,
-            to=f"<{uri}>",
+            to=to_of(uri),
             sdp=body,
             fields=(*fields, *route.headers),
             max_forwards=request.hops - 1,
@@ -420,10 +420,10 @@ class SipLeg:
         if media is None:
             return [Updated(Media(sdp=event.sdp))]
         try:
-            media.take_answer(event.sdp)
+            taken = media.take_answer(event.sdp)
         except VoipGwError as error:
             return self._fail(Released(error.q850_cause, error.sip_status, str(error)), now)
-        return []
+        return [Updated(media.wish(taken))] if event.asked else []
 
     def _offer_refused(self, event: OfferRefused, now: float) -> list[Effect]:
         return [Updated(Media())] if self._media is None else []

@@ -159,6 +159,12 @@ class SipMedia:
         self._taken = (body, media)
         return media
 
+    def wish(self, answered: Media) -> Media:
+        """What the peer wants that answered an offer which it had asked for: what our offer excluded, it may want all the same."""
+        ours, theirs = _to_sdp(self.direction), _to_sdp(answered.direction)
+        wanted = sdp.Direction.of(sends=theirs.sends or not ours.receives, receives=theirs.receives or not ours.sends)
+        return attrs.evolve(answered, direction=Direction(wanted.value))
+
     def reoffer(self) -> bytes:
         """The offer of a re-INVITE: the codec in use first, in the direction that is wanted now."""
         self._taken = None

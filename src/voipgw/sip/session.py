@@ -253,7 +253,7 @@ class Session(DialogUsage):
             self.state = State.CONFIRMED
             events.append(Established(request, sdp if first else b""))
         if unacked.offered and not first:
-            events.append(OfferAnswered(sdp))
+            events.append(OfferAnswered(sdp, asked=True))
         return events + self._offer_if_free(now)
 
     def _receive_bye(self, request: Request, now: float) -> list[Effect]:

@@ -101,6 +101,7 @@ class OfferAnswered(SessionEvent):
     """The peer answered an offer that we made inside the dialog."""
 
     sdp: bytes
+    asked: bool = False  #: the peer asked for that offer by a re-INVITE without one: what it answers is its own wish
 
 
 @attrs.frozen

@@ -49,7 +49,7 @@ from voipgw.media.plane import (
 from voipgw.sip import Request, Response, Uri
 from voipgw.sip.auth import Credentials
 from voipgw.sip.digest import Challenge
-from voipgw.sip.effects import Arrival, Effect, Respond, TransactionUser
+from voipgw.sip.effects import Arrival, Effect, Respond, SendAck, SendRequest, TransactionUser
 from voipgw.sip.session_client import ClientSession
 from voipgw.sip.session_events import Established, OfferAnswered, OfferReceived, SessionEnded, SessionSettings, State
 from voipgw.sip.session_server import ServerSession
@@ -294,6 +294,13 @@ def test_the_invite_says_who_calls_whom_with_what() -> None:
     assert invite.max_forwards == 69
     assert codecs_in(invite.body) == ["PCMU", "PCMA", "telephone-event"]
     assert sdp.parse(invite.body).media[0].port == 20000 and not out.stream.started
+
+
+def test_the_to_of_an_invite_has_neither_port_nor_parameters() -> None:
+    out = Outward(attrs.evolve(settings(), target=Uri.parse("sip:b.example:5099;transport=tcp;user=phone")))
+    out.originate()
+    assert out.invite.uri_text == "sip:+4930123@b.example:5099;transport=tcp;user=phone"
+    assert out.invite.header("To") == "<sip:+4930123@b.example>"
 
 
 def test_what_the_caller_can_do_is_offered_first_and_a_route_may_choose() -> None:
@@ -610,6 +617,31 @@ def test_hold_and_resume_from_outside() -> None:
         assert isinstance(answered, OfferAnswered) and f"a={ours}\r\n".encode() in answered.sdp
         inward.caller.node.events.clear()
         assert inward.stream.started[-1]["direction"] is Direction(ours)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "wish"),
+    [("sendrecv", "sendonly", "sendonly"), ("sendrecv", "sendrecv", "sendrecv"), ("sendonly", "recvonly", "sendrecv")],
+)
+def test_a_hold_that_answers_an_offer_asked_for_is_told(ours: str, theirs: str, wish: str) -> None:
+    inward = Inward()
+    inward.answered()
+    if ours != "sendrecv":
+        inward.do(inward.leg.update(Updated(Media((PCMU,), direction=Direction(ours))), inward.wire.now))
+        inward.run()
+        inward.caller.do(inward.client.answer_offer(describe("PCMU", direction="recvonly"), inward.wire.now))
+        inward.run()
+    dialog = inward.client.dialog
+    assert dialog is not None
+    asking = dialog.create("INVITE", [("Contact", "<sip:a@a.example>")])
+    inward.caller.do([SendRequest(asking, inward.caller)])
+    inward.run(0.05)
+    assert inward.caller.responses[-1].status == 200 and f"a={ours}\r\n".encode() in inward.caller.responses[-1].body
+    ack = dialog.create("ACK", (), describe("PCMU", direction=theirs), "application/sdp", seq=asking.cseq_number)
+    inward.caller.do([SendAck(ack)])
+    inward.run()
+    (updated,) = inward.node.events
+    assert isinstance(updated, Updated) and updated.media.direction is Direction(wish)
 
 
 def test_a_re_invite_without_a_common_codec_is_refused_and_the_call_goes_on() -> None:

@@ -466,7 +466,7 @@ def test_a_re_invite_without_an_offer_gets_ours_and_the_answer_comes_in_the_ack(
     ack = pair.client.dialog.create("ACK", (), HELD, "application/sdp", seq=2)
     pair.wire.carry(pair.a_node, ack.with_fields(prepend=[("Via", "SIP/2.0/UDP a.example;branch=z9hG4bKack")]))
     pair.run(0.1)
-    assert pair.b_node.events[1:] == [OfferAnswered(HELD)]
+    assert pair.b_node.events[1:] == [OfferAnswered(HELD, asked=True)]
 
 
 @pytest.mark.parametrize("seed", range(5))
