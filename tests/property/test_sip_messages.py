@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import time
 
 import attrs
 import pytest
@@ -10,7 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from voipgw.errors import LocalProtocolError, ParseError
-from voipgw.sip import Capabilities, Framer, Message, NameAddr, Request, Response, Uri, Via, check, parse, refusal
+from voipgw.sip import (
+    Auth,
+    Capabilities,
+    CSeq,
+    Framer,
+    Message,
+    NameAddr,
+    Request,
+    Response,
+    Uri,
+    Via,
+    check,
+    parse,
+    refusal,
+)
 from voipgw.sip.headers import is_token, quote, split_list, unquote
 
 INVITE = (
@@ -218,3 +234,41 @@ def test_lists_are_split_at_the_commas_that_separate(parts: list[tuple[str, bool
     assert [
         unquote(text) for text, (_, quoted) in zip(split_list(",".join(written)), parts, strict=True) if quoted
     ] == [text for text, quoted in parts if quoted]
+
+
+MANY = 16000
+SLOW = {
+    "blanks": " " * MANY,
+    "folds": "\r\n " * (MANY // 3),
+    "blanks before a fold": " " * MANY + "\r\n b",
+    "quotes": '"' * MANY,
+    "escapes": "\\" * MANY,
+    "brackets": "<" * MANY,
+    "commas": "," * MANY,
+    "semicolons": ";a" * (MANY // 2),
+    "tokens": "a" * MANY,
+    "digits": "1" * MANY,
+    "hyphens": "tel:" + "-" * MANY + "!",
+    "numbers": "tel:+" + "1-" * (MANY // 2) + "!",
+    "users": "sip:" + "a:" * (MANY // 2),
+    "ports": "sip:a" + ";b=c" * (MANY // 4) + "@",
+    "percent": "sip:" + "%41" * (MANY // 3),
+    "pairs": "Digest " + "a=b " * (MANY // 4),
+    "lists": "Digest " + "a=b, " * (MANY // 5),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_no_value_costs_more_than_its_length(name: str) -> None:
+    value = SLOW[name]
+    started = time.process_time()
+    for prefix in ("X: a", "Subject: ", "m: <sip:a@b>", "Authorization: ", "To: "):
+        with contextlib.suppress(ParseError):
+            message = parse(INVITE.replace(b"X-Unknown : a", f"{prefix}{value}b".encode()))
+            for field, text in message.fields():
+                _ = (message.header(field), message.headers(field), split_list(text))
+    for read in (NameAddr.parse, Uri.parse, Via.parse, Auth.parse, CSeq.parse):
+        for text in (value, value.replace("\r\n", ""), f"a{value}", f"<sip:a@b>{value}", f"SIP/2.0/UDP a{value}"):
+            with contextlib.suppress(ParseError):
+                read(text)
+    assert time.process_time() - started < 2.0

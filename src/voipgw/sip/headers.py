@@ -18,8 +18,8 @@ _CHARS = r"A-Za-z0-9\-.!%*_+`'~"
 _QUOTED = r'"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\x00-\x09\x0b\x0c\x0e-\x7f])*"'
 _VALUE = r"A-Za-z0-9\-.!%*_+`'~()&=$?/#\[\]:@^{|}"
 _PARAM = re.compile(rf"[ \t]*;[ \t]*([{_CHARS}]+)[ \t]*(?:=[ \t]*({_QUOTED}|[{_VALUE}]+))?")
-_BRACKETED = re.compile(rf"[ \t]*(?:({_QUOTED})[ \t]*|([{_CHARS}\x80-\U0010ffff \t]*))<([^>]*)>")
-_BARE = re.compile(r"[ \t]*([^ \t;,<>\"?]+)")
+_BRACKETED = re.compile(rf"(?:({_QUOTED})[ \t]*|([{_CHARS}\x80-\U0010ffff \t]*))<([^>]*)>")
+_BARE = re.compile(r"([^ \t;,<>\"?]+)")
 _VIA = re.compile(
     rf"[ \t]*([{_CHARS}]+)[ \t]*/[ \t]*([{_CHARS}]+)[ \t]*/[ \t]*([{_CHARS}]+)[ \t]+"
     r"([A-Za-z0-9\-._]+|\[[0-9A-Fa-f:.]+\])(?:[ \t]*:[ \t]*([0-9]{1,9}))?"
@@ -28,17 +28,17 @@ _CSEQ = re.compile(rf"([0-9]+)[ \t]+([{_CHARS}]+)")
 _AUTH_PARAM = re.compile(rf"[ \t,]*([{_CHARS}]+)[ \t]*=[ \t]*({_QUOTED}|[^ \t,\"]+)[ \t]*(?=,|$)")
 _NEXT_IN_LIST = re.compile(rf"(?:{_QUOTED}|<[^>]*>|[^\",<])*")
 _TOKEN = re.compile(rf"[{_CHARS}]+").fullmatch
+_AUTH_END = re.compile(r"[ \t,]*").fullmatch
 _TOKEN68 = re.compile(r"[A-Za-z0-9\-._~+/]+=*[ \t]*").fullmatch  # RFC 7235: what Bearer and its like carry
 _SCHEME = re.compile(rf"[ \t]*([{_CHARS}]+)(?:[ \t]+|$)")
 _ESCAPED = re.compile(r"\\(.)", re.S)
-_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def decode(octets: bytes) -> str:
     """Octets of a field's value as text, unfolded: UTF-8, or Latin-1 where they are not."""
     if b"\r" in octets:
-        octets = _FOLD.sub(b" ", octets)
+        octets = b" ".join([line.strip(b" \t") for line in octets.split(b"\r\n")])
     try:
         return octets.decode()
     except UnicodeDecodeError:
@@ -198,6 +198,7 @@ def unread_address(source: bytes | str) -> NameAddr:
 
 def _split_address(text: str) -> tuple[str, str, tuple[Param, ...]]:
     """URI, display name and parameters of an address; the URI is not looked at."""
+    text = text.strip(" \t")
     match = _BRACKETED.match(text)
     if match is not None:
         quoted, plain, uri = match.groups()
@@ -323,7 +324,7 @@ class Auth:
         at = scheme.end()
         if scheme[1].lower() != "digest" and _TOKEN68(text, at):
             return cls(scheme[1], (("", text[at:].strip(" \t")),))
-        while text[at:].strip(" \t,"):
+        while _AUTH_END(text, at) is None:
             match = _AUTH_PARAM.match(text, at)
             if match is None:
                 if scheme[1].lower() == "digest":

@@ -19,7 +19,7 @@ _SIP = re.compile(
     rf"(?:[{_USER}%]+(?::[{_USER}%]*)?@)?{_HOST}(?::([0-9]{{1,9}}))?{_PARAMS}"
     rf"(?:\?[{_HEADER}%]+=[{_HEADER}%]*(?:&[{_HEADER}%]+=[{_HEADER}%]*)*)?"
 )
-_TEL = re.compile(rf"\+?[0-9A-Fa-f*#\-.()]*[0-9A-Fa-f*#][0-9A-Fa-f*#\-.()]*{_PARAMS}")
+_TEL = re.compile(rf"\+?(?=[\-.()]*[0-9A-Fa-f*#])[0-9A-Fa-f*#\-.()]+{_PARAMS}")
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-_]*):")
 _OPAQUE = re.compile(r"[A-Za-z0-9\-_.!~*'()&=+$,;?/#\[\]:@%]+")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
