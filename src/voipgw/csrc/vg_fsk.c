@@ -8,6 +8,8 @@
 #define RING 256
 #define MARK 0
 #define SPACE 1
+#define SHARE 0.15                      /* of a clean tone, for a start bit out of nothing */
+#define SHARE_EXPECTED 0.03             /* for one where the last character ended */
 #define CHARACTER 10                    /* start, eight of data, stop */
 
 static const double TONES_HZ[2][2] = { { 1200, 2200 }, { 1300, 2100 } };
@@ -157,15 +159,15 @@ static int decide(const vg_fsk_rx *rx, const bits_seen *seen, int k)
 
 /* ---- the search for characters ---- */
 
-/* A start edge: mark before, space after; and both strong beside all that sounds. */
-static double edge(const vg_fsk_rx *rx, double from)
+/* A start edge: mark before, space after; and both at least `share` of what a clean tone of all that sounds would give. */
+static double edge(const vg_fsk_rx *rx, double from, double share)
 {
     double before = eye(rx, from - BIT), after = eye(rx, from);
     if (before <= 0 || after >= 0) return 0;
     double mean = (at(rx->square, from + BIT) - at(rx->square, from - BIT)) / (2 * BIT);
     if (mean < rx->least) return 0;
     double full = mean * BIT * BIT / 2.0;        /* what one bit of one clean tone gives */
-    return before > 0.15 * full && -after > 0.15 * full ? before - after : 0;
+    return before > share * full && -after > share * full ? before - after : 0;
 }
 
 static int read_character(vg_fsk_rx *rx, double start, vg_fsk_octet *out)
@@ -188,14 +190,14 @@ static int search_step(vg_fsk_rx *rx, vg_fsk_octet *out)
     if (rx->expected >= 0 && t >= rx->expected - 0.6) {
         double start = align(rx, rx->expected, 1.25), mixed = rx->expected + 0.6 * (start - rx->expected);
         rx->expected = -1.0;
-        if (edge(rx, mixed) > 0 && read_character(rx, mixed, out)) {
+        if (edge(rx, mixed, SHARE_EXPECTED) > 0 && read_character(rx, mixed, out)) {
             rx->expected = mixed + CHARACTER * BIT;
             rx->search = rx->expected - 0.5;
             return 1;
         }
     }
-    double here = edge(rx, t);
-    if (here > 0 && here >= edge(rx, t - 1) && here > edge(rx, t + 1)) {
+    double here = edge(rx, t, SHARE);
+    if (here > 0 && here >= edge(rx, t - 1, SHARE) && here > edge(rx, t + 1, SHARE)) {
         double start = align(rx, t, 1.5);
         if (read_character(rx, start, out)) {
             rx->expected = start + CHARACTER * BIT;
