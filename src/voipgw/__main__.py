@@ -41,7 +41,8 @@ def parser() -> Parser:
     )
     script.add_argument("file", type=Path, metavar="SCRIPT.py", help="defines async def main(lab)")
     script.add_argument("--seed", type=int, default=1, metavar="N", help="seed of every random value (default 1)")
-    script.set_defaults(run=lambda options: lab.run(options.file, options.seed))
+    script.add_argument("--trace", type=Path, metavar="FILE", help="write every line of the trace there")
+    script.set_defaults(run=lambda options: lab.run(options.file, options.seed, trace=options.trace))
     for verb, what in LATER.items():
         later = verbs.add_parser(verb, help=f"{what} (not in this version yet)", add_help=False)
         later.add_argument("rest", nargs=argparse.REMAINDER)

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, TextIO, TypeVar
@@ -27,6 +27,7 @@ from voipgw.drivers.audio import MemoryAudio
 from voipgw.drivers.sim import LoopPhysics, SimCard
 from voipgw.entropy import SeededEntropy
 from voipgw.errors import ConfigurationError, LocalProtocolError
+from voipgw.gateway.apps import App
 from voipgw.gateway.config import GatewayConfig
 from voipgw.gateway.gateway import Gateway
 from voipgw.lab.clock import LabClock, run_virtual
@@ -109,7 +110,13 @@ class Lab:
         )  # fmt: skip
 
     async def gateway(
-        self, config: GatewayConfig, plan: Plan, *, cards: Sequence[Driver] = (), name: str = "gateway"
+        self,
+        config: GatewayConfig,
+        plan: Plan,
+        *,
+        cards: Sequence[Driver] = (),
+        apps: Mapping[str, App] | None = None,
+        name: str = "gateway",
     ) -> Gateway:
         """A gateway on a host of its own, whose addresses are those of its listeners; open until the run ends, or ``close``.
 
@@ -124,16 +131,15 @@ class Lab:
         hosts = [listen.host for listen in config.listen] + ([config.media.host] if config.media.host else [])
         host = Host(self.network, *dict.fromkeys(hosts))
         ports = [port for card in cards for port in card.fxs_ports]
-        lines = [(port, f"{name}:{number}") for number, port in enumerate(ports, 1)]
+        lines: dict[AudioPort, str] = {port: f"{name}:{number}" for number, port in enumerate(ports, 1)}
 
         def sound(port: AudioPort, said: bytes, heard: bytes) -> None:
-            who = next(line for other, line in lines if other is port)
-            self.trace.add("sound", who, f"{said.hex()} {heard.hex()}", keep=False)
+            self.trace.add("sound", lines[port], f"{said.hex()} {heard.hex()}", keep=False)
 
         platform = LabPlatform(
             host, self.clock, self.entropy_of(f"gateway {name}"), self.loop, resolver=self._resolver, sound=sound
         )
-        gateway = Gateway(config, plan, cards=cards, platform=platform)
+        gateway = Gateway(config, plan, cards=cards, apps=apps, platform=platform)
         await self._stack.enter_async_context(self._recorded(name, gateway))
         gateway.lines.watchers.append(LineTracer(self.trace, name))
         self.gateways.append(gateway)

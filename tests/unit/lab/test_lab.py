@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from voipgw import dsp
 from voipgw.errors import ConfigurationError, LocalProtocolError, TransportError
 from voipgw.gateway import GatewayConfig, Listen
 from voipgw.gateway.config import parse_network
+from voipgw.gateway.echo import Echo, greeting
 from voipgw.lab import InternalError, Lab, Link, run
 from voipgw.lab.clock import Stalled
+from voipgw.lab.compare import compare
 from voipgw.lab.peer import Peer
-from voipgw.routing import Plan, anything, first
+from voipgw.routing import Plan, anything, app, first
 
 GATEWAY, CALLER, CALLEE = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 
@@ -187,3 +190,24 @@ def test_a_gateway_is_closed_with_its_calls_released_when_the_script_ends() -> N
     callee = run(main, trace_file=file).result
     assert callee.calls[0].over
     assert '"duration_s":' in file.getvalue().splitlines()[-1]
+
+
+def test_an_application_answers_and_is_heard_in_virtual_time() -> None:
+    async def main(lab: Lab) -> tuple[int, float]:
+        caller = await lab.peer("caller", CALLER)
+        plan = Plan()
+        plan.route("echo", when=anything, to=app("echo"), strangers=True)
+        await lab.gateway(GatewayConfig(listen=(Listen("udp", GATEWAY, 5060),)), plan, apps={"echo": Echo(greeting())})
+        out = caller.call(f"sip:echo@{GATEWAY}")
+        await out.until_answered()
+        await asyncio.sleep(len(greeting()) / 8000 + 1)
+        said = dsp.dtmf("159D", on_ms=400, off_ms=100)
+        await out.voice.say(said)
+        await asyncio.sleep(1)
+        heard = out.voice.heard()
+        out.hang_up()
+        return int(abs(heard[: len(greeting())]).max()), compare(said, heard).signal_to_error_db
+
+    loudest, signal_to_error_db = run(main).result
+    assert loudest > 3000
+    assert signal_to_error_db > 30
