@@ -32,6 +32,8 @@ KINDS = (
 _CALL_GAP_S = 8.0  # a bell, or data, after this much rest belongs to another call
 _FLUSH_FRAMES = 10  # silence that a caller-ID receiver still hears after the data
 
+REACH_S = 0.5  #: between lifting the handset and the first key
+
 
 class Loop(Protocol):
     """The port's end of the loop, as its telephone needs it."""
@@ -117,6 +119,7 @@ class SimTelephone:
         self._flush = 0
         self._last_sign = -math.inf  # when bell or data last told of a call
         self._new_call = True  # the next bell, or the next caller ID, begins another call
+        self._hand_free_at = 0.0
         self._ringback_heard = False
         self._answer_seen = False
         self._dialled = False
@@ -134,6 +137,7 @@ class SimTelephone:
             self.ear.restart()
             self._new_call = True
             self._ringback_heard = self._answer_seen = self._dialled = False
+            self._hand_free_at = self._now() + REACH_S
             self._move(True, self._now())
 
     def on_hook(self) -> None:
@@ -166,6 +170,7 @@ class SimTelephone:
             ValueError: a key that no telephone has.
         """
         self._need_lifted("dial")
+        await self._reach()
         self._begin_dialling()
         await self.play(dsp.dtmf(digits, on_ms=on_ms, off_ms=off_ms, level_dbm0=level_dbm0))
 
@@ -187,8 +192,14 @@ class SimTelephone:
                 breaks.append((at, at + break_share / rate))
                 at += 1 / rate
             at += pause_ms / 1000
+        self._need_lifted("dial by pulses")
+        await self._reach()
         self._begin_dialling()
         await self._break_for(breaks, "dial by pulses", after_s=pause_ms / 1000)
+
+    async def _reach(self) -> None:
+        """A hand that has just lifted the handset needs a moment to come to the keys."""
+        await asyncio.sleep(max(0.0, self._hand_free_at - self._now()))
 
     async def play(self, pcm: Pcm) -> None:
         """Speak int16[n] samples at 8000 Hz into the microphone, after what is being spoken; returns when all is said.
