@@ -1,7 +1,7 @@
 """The table of countries, in the form of ITU-T E.180 Supplement 2.
 
 The values are those in common use; they have not been compared line by line with the Supplement or with the operators' own
-interface descriptions, and caller-ID methods are a country's most usual one. Whoever has an operator's document corrects a row by it.
+interface descriptions, and caller-ID methods are a country's most usual one. An operator's document outranks a row of this table.
 A modulated tone is given as its two side lines (India's 400 Hz times 25 Hz as 375 + 425 Hz). Where a country has no howler of its
 own on record, the four-frequency one of North America is used; where it has no own special information tone, E.180's.
 """
