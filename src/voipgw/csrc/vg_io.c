@@ -19,6 +19,7 @@
 #define COMMANDS 1024    /* places of the command ring, a power of two */
 #define READS 8          /* packets of one socket per wake-up */
 #define FRAMES 64        /* frames of one line per wake-up */
+#define PERIOD_READS 64  /* packets of one socket in 10 ms: 6400 a second, over a hundred times a stream's rate */
 #define BUFFER_OCTETS 2048
 #define PERIOD_NS 10000000
 #define TAG_COMMAND UINT64_MAX
@@ -27,6 +28,9 @@
 typedef struct {
     int fd[3];           /* by channel; -1: none */
     int family;          /* AF_INET or AF_INET6 of the sockets */
+    uint32_t period[2];  /* in which taken was counted */
+    uint16_t taken[2];
+    uint8_t resting[2];  /* not watched until the next tick */
 } leg_descriptors;
 
 struct vg_io {
@@ -35,6 +39,8 @@ struct vg_io {
     int epoll, clock, command_fd, event_fd;
     int clock_runs;
     int open;
+    int resting;         /* sockets that rest */
+    uint32_t period;     /* ticks so far */
     int stopping;
     uint32_t told;       /* events that the reader has been woken for */
     int32_t max_legs;
@@ -113,6 +119,28 @@ static void flush(vg_io *io)
     }
 }
 
+static void set_watched(vg_io *io, int leg, int channel, int on)
+{
+    leg_descriptors *d = &io->legs[leg];
+    struct epoll_event event = {.events = on ? EPOLLIN : 0, .data.u64 = (uint64_t)leg << 2 | (uint64_t)channel};
+    if (d->resting[channel] == !on || epoll_ctl(io->epoll, EPOLL_CTL_MOD, d->fd[channel], &event) != 0) return;
+    d->resting[channel] = (uint8_t)!on;
+    io->resting += on ? -1 : 1;
+    if (!on) io->counters.rested++;
+}
+
+/* Counts what a socket brought in this period; one that brings too much rests until the next. */
+static void account(vg_io *io, int leg, int channel, int count)
+{
+    leg_descriptors *d = &io->legs[leg];
+    if (d->period[channel] != io->period) {
+        d->period[channel] = io->period;
+        d->taken[channel] = 0;
+    }
+    d->taken[channel] = (uint16_t)(d->taken[channel] + count);
+    if (d->taken[channel] >= PERIOD_READS) set_watched(io, leg, channel, 0);
+}
+
 static void read_socket(vg_io *io, int leg, int channel)
 {
     int fd = io->legs[leg].fd[channel];
@@ -131,6 +159,7 @@ static void read_socket(vg_io *io, int leg, int channel)
         vg_core_packet(io->core, leg, channel, io->buffers[i], io->messages[i].msg_len, &source, now_us);
     }
     flush(io);
+    account(io, leg, channel, count);
 }
 
 static void read_line(vg_io *io, int leg)
@@ -186,6 +215,10 @@ static void perform(vg_io *io, const vg_command *command)
         vg_core_apply(io->core, &bye, now_us);
         flush(io);
         for (int channel = 0; channel < 3; channel++) {
+            if (channel < 2 && io->legs[leg].resting[channel]) {
+                io->legs[leg].resting[channel] = 0;
+                io->resting--;
+            }
             if (io->legs[leg].fd[channel] >= 0) epoll_ctl(io->epoll, EPOLL_CTL_DEL, io->legs[leg].fd[channel], NULL);
             io->legs[leg].fd[channel] = -1;
         }
@@ -221,6 +254,10 @@ static void tick(vg_io *io)
     uint64_t periods;
     if (read(io->clock, &periods, sizeof periods) != sizeof periods) return;
     if (periods > 2) io->counters.late_ticks += periods - 1;
+    io->period++;
+    for (int leg = 0; io->resting > 0 && leg < io->max_legs; leg++)
+        for (int channel = 0; channel < 2; channel++)
+            if (io->legs[leg].resting[channel]) set_watched(io, leg, channel, 1);
     int64_t now_us = vg_io_now_us();
     int more;
     do {
@@ -288,7 +325,7 @@ static int prepare(vg_io *io, const vg_core_settings *settings)
     if (io->core == NULL || io->epoll < 0 || io->clock < 0 || io->command_fd < 0 || io->event_fd < 0) return VG_ESYSTEM;
     io->legs = malloc((size_t)settings->max_legs * sizeof *io->legs);
     if (io->legs == NULL) return VG_ESYSTEM;
-    for (int i = 0; i < settings->max_legs; i++) io->legs[i] = (leg_descriptors){{-1, -1, -1}, AF_INET};
+    for (int i = 0; i < settings->max_legs; i++) io->legs[i] = (leg_descriptors){.fd = {-1, -1, -1}, .family = AF_INET};
     io->used = READS;
     for (int i = 0; i < READS; i++) {
         io->vectors[i] = (struct iovec){io->buffers[i], BUFFER_OCTETS};

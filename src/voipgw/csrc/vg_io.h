@@ -2,8 +2,8 @@
  *
  * One thread owns the core. Commands reach it through a ring with one writer, events leave it through the core's ring with
  * one reader; a file descriptor on each side says when something waits. Descriptors are opened and closed by the caller, who
- * must not close those of a leg before its VG_EVENT_CLOSED. Reads per descriptor and wake-up are bounded, so that no stream
- * starves another. Linux: epoll, timerfd, eventfd. */
+ * must not close those of a leg before its VG_EVENT_CLOSED. Reads per descriptor are bounded, per wake-up and per 10 ms, so
+ * that no stream starves another or the machine; what a flood brings beyond is dropped by the kernel. Linux: epoll, timerfd, eventfd. */
 #ifndef VG_IO_H
 #define VG_IO_H
 
@@ -20,6 +20,7 @@ typedef struct {
     uint64_t receive_errors;
     uint64_t line_errors;    /* frames that a line did not take or that had no size we know */
     uint64_t late_ticks;     /* clock ticks that were missed by more than one period */
+    uint64_t rested;         /* times that a flooded socket was left alone until the next tick */
     uint64_t cpu_us;         /* of the thread */
     uint64_t realtime;       /* 1: the thread runs at a real-time priority */
 } vg_io_counters;

@@ -233,3 +233,22 @@ def test_a_recording_has_each_party_on_its_side(engine: MediaEngine, peers: list
     assert len(data) == 44 + struct.unpack_from("<I", data, 40)[0]
     assert np.count_nonzero(frames[:, 0]) == 800
     assert np.count_nonzero(frames[:, 1]) == 0
+
+
+def test_a_flooded_socket_rests_and_its_neighbour_does_not_notice(engine: MediaEngine, peers: list[Peer]) -> None:
+    victim = engine.open_rtp("127.0.0.1")
+    victim.start(("127.0.0.1", 9), PCMU)
+    streams = [engine.open_rtp("127.0.0.1") for _ in peers]
+    for stream, peer in zip(streams, peers, strict=True):
+        stream.start(peer.address, PCMU)
+    engine.bridge(*streams)
+    stranger = Peer()
+    for i in range(50):
+        for _ in range(200):
+            stranger.send(victim.local, b"f" * 160)
+        peers[0].send(streams[0].local, bytes([i]) * 160)
+        assert peers[1].receive()[12:] == bytes([i]) * 160
+    stranger.socket.close()
+    assert engine.thread_counters()["rested"] > 0
+    counted = victim.statistics().packets_rejected
+    assert 0 < counted < 10000  # the rest was dropped by the kernel
