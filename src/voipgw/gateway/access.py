@@ -34,6 +34,13 @@ class Users:
         return Credentials(username, realm, None, user.ha1, algorithm)
 
 
+def realms_of(config: GatewayConfig) -> tuple[str, ...]:
+    """The realms that are asked for: the configured one, else those of the users' hashes in their order, else ``voipgw``."""
+    if config.realm:
+        return (config.realm,)
+    return tuple(dict.fromkeys(user.realm for user in config.users.values() if user.realm)) or ("voipgw",)
+
+
 class Access:
     """Names the source of a request, or says how it is to be answered instead.
 
@@ -43,7 +50,7 @@ class Access:
 
     def __init__(self, config: GatewayConfig, plan: CompiledPlan, entropy: Entropy) -> None:
         self._users = Users(config.users)
-        self._realm = config.realm
+        self._realms = realms_of(config)
         self._trust: tuple[Network, ...] = config.trust
         self._plan = plan
         self._known: dict[tuple[str, int], Source] = {}
@@ -53,6 +60,7 @@ class Access:
     def reload(self, config: GatewayConfig, plan: CompiledPlan) -> None:
         """Other users, networks and trunks from now on; nonces that were given stay valid."""
         self._users.users = config.users
+        self._realms = realms_of(config)
         self._digest.settings = self._digest_settings(config)
         self._trust, self._plan = config.trust, plan
         self._known = {}
@@ -67,14 +75,23 @@ class Access:
             self._known[arrival.source] = source
         if source.trusted or not self._users.users:
             return source
-        verdict = self._digest.verify(request, self._realm, now)
+        verdict = self._digest.verify(request, self._realm_for(request), now)
         if isinstance(verdict, Challenged):
             tag = self._entropy.token()
             return [Respond(request, Response.answer(request, verdict.status, to_tag=tag, fields=verdict.fields))]
         return Source(SourceKind.USER, verdict.username, arrival.source[0], trusted=True)
 
+    def _realm_for(self, request: Request) -> str:
+        """The realm that a caller is asked for: that of the domain it calls, else the first."""
+        realms = self._realms
+        if len(realms) > 1:
+            for host in (request.uri.host.lower(), request.from_.uri.host.lower()):
+                if host in realms:
+                    return host
+        return realms[0]
+
     def _digest_settings(self, config: GatewayConfig) -> ServerSettings:
-        known = [self._users.lookup(user.realm or self._realm, user.name) for user in config.users.values()]
+        known = [self._users.lookup(user.realm or self._realms[0], user.name) for user in config.users.values()]
         wanted = [Algorithm(name) for name in config.digest]
         return ServerSettings(algorithms=common_algorithms([user for user in known if user is not None], wanted))
 

@@ -202,7 +202,7 @@ class GatewayConfig:
     trust: tuple[Network, ...] = ()  #: who may call without credentials
     users: dict[str, User] = attrs.field(factory=dict, repr=lambda users: f"<{len(users)} users>")
     digest: tuple[str, ...] = ("SHA-256", "MD5")  #: algorithms we challenge with, best first
-    realm: str = "voipgw"
+    realm: str = ""  #: of our challenges; "" takes those of the users' hashes, else ``voipgw``
     credentials: Credentials | None = None
     media: MediaSettings = MediaSettings()
     cdr: Path | None = None

@@ -19,6 +19,7 @@ from voipgw.gateway.config import (
     GatewayConfig,
     Listen,
     MediaSettings,
+    User,
     later,
     parse_codecs,
     parse_host_port,
@@ -69,7 +70,9 @@ def add_access(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--digest", metavar="LIST",
                        help=f"to challenge with, best first, of {','.join(DIGESTS)} (default SHA-256,MD5)")  # fmt: skip
-    group.add_argument("--realm", default="voipgw", help="realm of our challenges (default voipgw)")
+    group.add_argument(
+        "--realm", default="", help="realm of our challenges (default: that of the hashes in --users, else voipgw)"
+    )
 
 
 def add_media(parser: argparse.ArgumentParser) -> None:
@@ -143,6 +146,18 @@ def read_text(path: Path, option: str) -> str:
         raise ConfigurationError(f"{option}: cannot read {path}: {reason}") from error
 
 
+def _users(path: Path | None, realm: str) -> dict[str, User]:
+    if path is None:
+        return {}
+    users = parse_users(read_text(path, "--users"), str(path))
+    for user in users.values():
+        if realm and user.realm and user.realm != realm:
+            raise ConfigurationError(
+                f"--users: {path}: {user.name!r} has a hash for realm {user.realm!r}, and --realm is {realm!r}"
+            )
+    return users
+
+
 def _digest(text: str | None) -> tuple[str, ...]:
     if text is None:
         return ("SHA-256", "MD5")
@@ -210,13 +225,13 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
     if options.drain < 0 or options.drain != options.drain:
         raise ConfigurationError(f"--drain: {options.drain} is not a number of seconds from 0")
     users_file = getattr(options, "users", None)
-    realm = getattr(options, "realm", "voipgw")
-    if not re.fullmatch(r"[^\"\\\x00-\x1f\x7f]+", realm):
+    realm = getattr(options, "realm", "")
+    if realm and not re.fullmatch(r"[^\"\\\x00-\x1f\x7f]+", realm):
         raise ConfigurationError(f"--realm: {realm!r} has quotes, backslashes or control characters")
     return GatewayConfig(
         listen=tuple(Listen.parse(text) for text in options.listen or [options.default_listen]),
         trust=tuple(parse_network(text) for text in getattr(options, "trust", [])),
-        users=parse_users(read_text(users_file, "--users"), str(users_file)) if users_file is not None else {},
+        users=_users(users_file, realm),
         digest=_digest(getattr(options, "digest", None)),
         realm=realm,
         credentials=_credentials(options),
