@@ -211,3 +211,34 @@ def test_an_application_answers_and_is_heard_in_virtual_time() -> None:
     loudest, signal_to_error_db = run(main).result
     assert loudest > 3000
     assert signal_to_error_db > 30
+
+
+def test_gateways_stand_behind_each_other_and_speak_ipv6() -> None:
+    async def main(lab: Lab) -> tuple[int, float, str]:
+        hosts = {name: f"fd00::{number}" for number, name in enumerate(("caller", "west", "east", "callee"), 1)}
+        caller, callee = await lab.peer("caller", hosts["caller"]), await lab.peer("callee", hosts["callee"])
+        for name, trusted, target in (
+            ("east", "west", callee.uri),
+            ("west", "caller", f"sip:[{hosts['east']}]:5060"),
+        ):
+            plan = Plan()
+            plan.trunk("out", target)
+            plan.route("onward", when=anything, to=first("out"))
+            listen = (Listen("udp", hosts[name], 5060),)
+            await lab.gateway(GatewayConfig(listen=listen, trust=(parse_network(hosts[trusted]),)), plan, name=name)
+        out = caller.call(f"sip:5551000@[{hosts['west']}]:5060")
+        come = await callee.next_call()
+        come.answer()
+        await out.until_answered()
+        said = dsp.dtmf("159D", on_ms=400, off_ms=100)
+        await out.voice.say(said)
+        await asyncio.sleep(1)
+        out.hang_up()
+        await come.until_over()
+        finished = [len(gateway.observation.records.finished) for gateway in lab.gateways]
+        return sum(finished), compare(said, come.voice.heard()).signal_to_error_db, come.called
+
+    records, signal_to_error_db, called = run(main).result
+    assert records == 2
+    assert signal_to_error_db > 30
+    assert called == "5551000"
