@@ -5,6 +5,7 @@ Both classes take the same commands and give the same events and counters; times
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from typing import Any, NamedTuple
 
@@ -141,12 +142,9 @@ def pack_address(address: Address | None) -> Any:
     """
     out: Any = ffi.new("vg_address *")
     if address is not None:
-        ip = ipaddress.ip_address(address[0].partition("%")[0])
-        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-            ip = ip.ipv4_mapped
-        out.family = ip.version
+        out.family, octets = _octets(address[0])
         out.port = address[1]
-        ffi.memmove(out.ip, ip.packed, len(ip.packed))
+        ffi.memmove(out.ip, octets, len(octets))
     return out
 
 
@@ -154,8 +152,20 @@ def unpack_address(address: Any) -> Address | None:
     """Host and port of a ``vg_address``; None where it is none."""
     if address.family == 0:
         return None
-    packed = bytes(ffi.buffer(address.ip, 4 if address.family == 4 else 16))
-    return str(ipaddress.ip_address(packed)), address.port
+    return _host(bytes(ffi.buffer(address.ip, 4 if address.family == 4 else 16))), address.port
+
+
+@functools.lru_cache(maxsize=4096)
+def _octets(host: str) -> tuple[int, bytes]:
+    ip = ipaddress.ip_address(host.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    return ip.version, ip.packed
+
+
+@functools.lru_cache(maxsize=4096)
+def _host(octets: bytes) -> str:
+    return str(ipaddress.ip_address(octets))
 
 
 def command(

@@ -114,3 +114,43 @@ def test_a_stream_keeps_order_and_tells_of_its_end() -> None:
             await wires.connect(B, Collect)
 
     run_virtual(main)
+
+
+def test_an_outage_ends_when_the_longest_one_does_and_keeps_what_was_set_meanwhile() -> None:
+    async def main() -> None:
+        wires = network(Link(delay_s=0.01))
+        got: list[float] = []
+        loop = asyncio.get_running_loop()
+        wires.bind(B, lambda data, source: got.append(loop.time()))
+        port = wires.bind(A, lambda data, source: None)
+        wires.outage(A[0], B[0], 3.0)
+        await asyncio.sleep(1.5)
+        wires.outage(A[0], B[0], 0.5)
+        for _ in range(4):
+            port.send(b"?", B)
+            await asyncio.sleep(1)
+        assert got == [pytest.approx(3.51), pytest.approx(4.51)]
+        assert wires.link(B[0], A[0]) == wires.link(A[0], B[0]) == Link(delay_s=0.01)
+
+    run_virtual(main)
+
+
+def test_each_direction_draws_from_a_source_of_its_own() -> None:
+    async def arrived(noise: bool) -> list[bytes]:
+        wires = Network(
+            asyncio.get_running_loop(), SeededEntropy(1), Link(loss=0.3), source=lambda name: SeededEntropy(f"1 {name}")
+        )
+        got: list[bytes] = []
+        wires.bind(B, lambda data, source: got.append(data))
+        port = wires.bind(A, lambda data, source: None)
+        other = wires.bind(("10.0.0.3", 5060), lambda data, source: None)
+        for number in range(200):
+            port.send(number.to_bytes(2, "big"), B)
+            if noise:
+                other.send(b"x", A)
+        await asyncio.sleep(1)
+        return got
+
+    quiet, _, _ = run_virtual(lambda: arrived(noise=False))
+    noisy, _, _ = run_virtual(lambda: arrived(noise=True))
+    assert quiet == noisy
