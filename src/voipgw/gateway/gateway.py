@@ -9,12 +9,14 @@ from collections.abc import Coroutine, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+import attrs
+
 from voipgw.b2bua.leg import Leg
 from voipgw.b2bua.sip_leg import SipLeg
 from voipgw.call.events import CallEvent, Released
 from voipgw.call.model import TargetKind
 from voipgw.causes import Cause
-from voipgw.errors import ConfigurationError
+from voipgw.errors import ConfigurationError, TransportError, VoipGwError
 from voipgw.gateway.access import Access
 from voipgw.gateway.apps import App, AppCalls
 from voipgw.gateway.capture import Capture
@@ -24,6 +26,7 @@ from voipgw.gateway.legs import LegFactory
 from voipgw.gateway.lines import Lines
 from voipgw.gateway.observation import Observation
 from voipgw.gateway.platform import Platform, SystemPlatform
+from voipgw.media.engine import MediaEngine
 from voipgw.net.endpoint import Endpoint
 from voipgw.net.settings import EndpointSettings
 from voipgw.pstn.driver import Driver
@@ -82,6 +85,7 @@ class Gateway:
         if config.media.mode != "none" or self.cards:
             self.media = platform.open_media(config.media, self._media_events)
             stack.callback(platform.close_media, self.media)
+            self._try_media_host(self.media)
         plane = self.media
         self.endpoint = Endpoint(
             accept=self._accept,
@@ -92,14 +96,7 @@ class Gateway:
             resolver=platform.resolver,
         )
         stack.push_async_callback(self.endpoint.close)
-        self._listening = [
-            Listen(
-                listen.transport,
-                listen.host,
-                (await self.endpoint.listen(listen.transport, listen.host, listen.port)).port,
-            )
-            for listen in config.listen
-        ]
+        self._listening = [await self._listen(where) for where in config.listen]
         self.lines = Lines(
             plane,
             self.plan,
@@ -142,6 +139,22 @@ class Gateway:
                         f"{compiled.rule.place}: {attempt.target} is no application of this gateway; it has {have}"
                     )
 
+    async def _listen(self, where: Listen) -> Listen:
+        try:
+            listener = await self.endpoint.listen(where.transport, where.host, where.port)
+        except TransportError as error:
+            raise ConfigurationError(f"--listen: {error}") from error
+        return attrs.evolve(where, port=listener.port)
+
+    def _try_media_host(self, media: MediaEngine) -> None:
+        """Open and close a pair of ports there, so that a wrong address is found now and not by the first call."""
+        host = self.config.media.host
+        if host:
+            try:
+                media.open_rtp(host).close()
+            except VoipGwError as error:
+                raise ConfigurationError(f"--media-host: {error}; an address of this machine would be right") from error
+
     @property
     def listening(self) -> list[str]:
         """Where SIP is listened for, as ``TRANSPORT:HOST:PORT`` with the real ports."""
@@ -175,6 +188,8 @@ class Gateway:
         ``at_once`` set cuts the waiting short.
         """
         self.exchange.refusing = self.endpoint.draining = True
+        if self.exchange.calls:
+            log.info("no more calls are taken; %d in progress may go on for %g s", len(self.exchange.calls), seconds)
         await _first_of(self.exchange.idle(), at_once, seconds)
         released = Released(Cause.NETWORK_OUT_OF_ORDER, None, "the gateway is being stopped")
         goodbyes = bool(self.exchange.calls) or self.endpoint.dialogs > 0

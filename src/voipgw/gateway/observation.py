@@ -10,11 +10,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
-from voipgw.b2bua.call import AttemptFailed, Call, CallAnswered, CallOver, Report
+from voipgw.b2bua.call import AttemptBegan, AttemptFailed, Call, CallAnswered, CallOver, Report
 from voipgw.cdr.record import CallRecord, OpenRecord
 from voipgw.cdr.writers import JsonLinesWriter
 from voipgw.clock import Clock
-from voipgw.errors import VoipGwError
+from voipgw.errors import ConfigurationError, VoipGwError
 from voipgw.gateway.config import GatewayConfig
 from voipgw.gateway.exchange import CallListener
 from voipgw.media.plane import MediaEvent, MediaPlane
@@ -137,6 +137,30 @@ class Recordings(_Deaf):
                 log.error("call %s is not recorded: %s", call.request.call_id, error)
 
 
+class Journal(_Deaf):
+    """Says what becomes of each call, at level info."""
+
+    def offered(self, call: Call, decision: Decision, now: float) -> None:
+        """A call came in."""
+        request = call.request
+        log.info(
+            "call %s: %s calls %s from %s", request.call_id, request.calling.number, request.called, request.source
+        )
+
+    def reported(self, call: Call, report: Report, now: float) -> None:
+        """Something became of it."""
+        name = call.request.call_id
+        if isinstance(report, AttemptBegan):
+            log.info("call %s: tries %s", name, report.route.target)
+        elif isinstance(report, AttemptFailed):
+            why = f"cause {int(report.released.cause)}, {report.released.status} {report.released.text}"
+            log.info("call %s: %s failed: %s", name, report.route.target, why)
+        elif isinstance(report, CallAnswered):
+            log.info("call %s: answered by %s", name, report.route.target)
+        elif isinstance(report, CallOver):
+            log.info("call %s: over, released by %s: cause %d", name, report.by.value, report.released.cause)
+
+
 class Observation:
     """Opens what watches a gateway and closes it again."""
 
@@ -153,7 +177,10 @@ class Observation:
         config = self._config
         async with contextlib.AsyncExitStack() as stack:
             if config.cdr is not None:
-                self._writer = JsonLinesWriter(config.cdr)
+                try:
+                    self._writer = JsonLinesWriter(config.cdr)
+                except ConfigurationError as error:
+                    raise ConfigurationError(f"--cdr: {error}") from error
                 stack.callback(self._writer.close)
                 self._heartbeat()
                 stack.callback(self._stop_heartbeat)
@@ -171,6 +198,8 @@ class Observation:
     def listeners(self, plane: MediaPlane | None) -> Sequence[CallListener]:
         """Who hears of calls."""
         found: list[CallListener] = [self.records, Numbers(self.registry)]
+        if log.isEnabledFor(logging.INFO):
+            found.append(Journal())
         if plane is not None and self._config.media.record is not None:
             found.append(Recordings(self._config, plane))
         return found
