@@ -143,7 +143,7 @@ class Gateway:
         try:
             listener = await self.endpoint.listen(where.transport, where.host, where.port)
         except TransportError as error:
-            raise ConfigurationError(f"--listen: {error}") from error
+            raise TransportError(f"--listen: {error}") from error
         return attrs.evolve(where, port=listener.port)
 
     def _try_media_host(self, media: MediaEngine) -> None:
