@@ -208,10 +208,11 @@ def nightly(session: nox.Session) -> None:
 @nox.session
 def fuzz(session: nox.Session) -> None:
     """Each C unit that reads foreign octets under libFuzzer, AddressSanitizer and UBSan; seconds a target: ``-- 60``."""
-    if shutil.which("clang") is None or not list(
-        Path("/usr/lib").glob("llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*")
-    ):
-        peers(session, {"": "libclang-rt-14-dev", " ": "clang"})
+    runtime = list(Path("/usr/lib").glob("llvm-*/lib/clang/*/lib/linux/libclang_rt.fuzzer-*"))
+    if (shutil.which("clang") is None or not runtime) and may_use_apt():
+        apt_install(["clang", "libclang-rt-14-dev"])
+    if shutil.which("clang") is None:
+        session.error("clang with libFuzzer is needed (Debian packages clang and libclang-rt-14-dev)")
     seconds = session.posargs[0] if session.posargs else "20"
     work = Path(session.create_tmp())
     for target in sorted((HERE / "tests" / "fuzz").glob("fuzz_*.c")):
