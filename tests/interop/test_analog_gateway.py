@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import voipgw
 from voipgw.drivers.wav import read_wav, write_wav
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +29,7 @@ def program(*options: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    return {**os.environ, "PYTHONPATH": str(Path(voipgw.__file__).parents[1])}
 
 
 def run(*options: str, cwd: Path | None = None, within: float = 60) -> subprocess.CompletedProcess[str]:
