@@ -33,4 +33,4 @@ class SystemClock:
 
 def rfc3339(moment: dt.datetime) -> str:
     """``moment`` as RFC 3339 text in UTC with milliseconds, e.g. ``2026-01-02T03:04:05.678Z``."""
-    return moment.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(dt.UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

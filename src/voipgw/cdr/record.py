@@ -17,6 +17,7 @@ from voipgw.errors import ParseError
 from voipgw.media.plane import StreamStatistics
 
 Json = dict[str, object]
+_to_json = json.JSONEncoder(separators=(",", ":")).encode  # made once: ``json.dumps`` makes one a call
 Mos = Callable[[StreamStatistics], float | None]  #: an estimate of the mean opinion score, 1 to 4.5
 
 
@@ -39,6 +40,17 @@ class LegMedia:
     packets_lost: int
     jitter_ms: float
     mos: float | None  #: estimated, 1 to 4.5; None where nothing was received or the codec is not known
+
+
+def _media_fields(leg: LegMedia) -> Json:
+    return {
+        "codec": leg.codec,
+        "packets_sent": leg.packets_sent,
+        "packets_received": leg.packets_received,
+        "packets_lost": leg.packets_lost,
+        "jitter_ms": leg.jitter_ms,
+        "mos": leg.mos,
+    }
 
 
 @attrs.frozen
@@ -72,12 +84,14 @@ class CallRecord:
             "duration_s": self.duration_s,
             "cause": self.cause,
             "sip_status": self.sip_status,
-            "attempts": [attrs.asdict(attempt) for attempt in self.attempts],
-            "media": [attrs.asdict(leg) for leg in self.media],
+            "attempts": [
+                {"target": each.target, "cause": each.cause, "sip_status": each.sip_status} for each in self.attempts
+            ],
+            "media": [_media_fields(leg) for leg in self.media],
         }
         if self.recovered:
             fields["recovered"] = True
-        return json.dumps(fields, separators=(",", ":"))
+        return _to_json(fields)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> CallRecord:
