@@ -7,8 +7,7 @@ import pytest
 
 from voipgw.errors import LocalProtocolError
 from voipgw.pstn.isdn.frames import Address, Frame, FrameKind, parse
-from voipgw.pstn.isdn.q921 import (
-    DataLink,
+from voipgw.pstn.isdn.link import (
     DataReceived,
     LinkDown,
     LinkEffect,
@@ -20,6 +19,7 @@ from voipgw.pstn.isdn.q921 import (
     SendFrame,
     Side,
 )
+from voipgw.pstn.isdn.q921 import DataLink
 
 FROM_USER_COMMAND = Address(0, 0, False)
 FROM_USER_RESPONSE = Address(0, 0, True)
