@@ -55,6 +55,7 @@ class SipMedia:
         "_taken",
         "agreement",
         "direction",
+        "signalling",
         "stream",
     )
 
@@ -66,6 +67,7 @@ class SipMedia:
         self.stream: RtpStream | None = None  #: stays after ``close``, for its statistics
         self.agreement: Agreement | None = None  #: of the last complete exchange
         self.direction = Direction.SENDRECV  #: what we want, seen from us
+        self.signalling: str | None = None  #: the IP address that the peer's signalling comes from, where it is known
         self._ours: sdp.SessionDescription | None = None  # the last description that we sent
         self._offer: sdp.SessionDescription | None = None  # the peer's, which waits for our answer
         self._taken: tuple[bytes, Media] | None = None  # the last answer, and what it says
@@ -88,8 +90,9 @@ class SipMedia:
 
         Raises:
             ParseError: ``body`` is no session description.
-            NegotiationError: none of its codecs is ours, or it has streams but no audio (an offer of T.38, for one). An
-                offer in mid-call that takes every stream away is taken: third-party call control does that.
+            NegotiationError: none of its codecs is ours, its address is a host name, or it has streams but no audio (an
+                offer of T.38, for one). An offer in mid-call that takes every stream away is taken: third-party call
+                control does that.
         """
         offer = sdp.parse(body)
         audio = audio_of(offer)
@@ -102,6 +105,8 @@ class SipMedia:
             )
         if audio is None and (self._ours is None or any(section.port for section in offer.media)):
             raise NegotiationError("no audio stream is offered")
+        if audio is not None:
+            _check_address(offer, audio)
         self._offer = offer
         return media
 
@@ -147,15 +152,18 @@ class SipMedia:
 
         Raises:
             ParseError: ``body`` is no session description.
-            NegotiationError: it takes nothing of what we offered.
+            NegotiationError: it takes nothing of what we offered, or its address is a host name.
         """
         if self._ours is None:
             raise LocalProtocolError("an answer without our offer")
         if self._taken is not None and body == self._taken[0]:
             return self._taken[1]
         answer = sdp.parse(body)
+        audio = audio_of(answer)
+        if audio is not None:
+            _check_address(answer, audio)
         self._start(negotiate(self._ours, answer, Side.OFFERER))
-        media = _media_of(answer, audio_of(answer), body)
+        media = _media_of(answer, audio, body)
         self._taken = (body, media)
         return media
 
@@ -197,6 +205,16 @@ class SipMedia:
         address = self._settings.advertised_host or self._settings.host
         return new_origin(self._entropy, address)
 
+    def _seen_from(self, media_host: str) -> str | None:
+        """The signalling address for the plane; None where the peer names a neighbour of its own in one private network.
+
+        There the description is believed: a PBX that lets its telephones send media themselves, without any NAT.
+        """
+        block = _private_block(media_host)
+        if self.signalling is None or not block or _private_block(self.signalling) == block:
+            return None
+        return self.signalling
+
     def _start(self, agreed: Agreement) -> None:
         """Let packets flow as agreed; nothing is done where an exchange changed nothing."""
         stream = self.stream
@@ -213,9 +231,43 @@ class SipMedia:
             receive_telephone_event=agreed.receive_telephone_event,
             ptime_ms=agreed.ptime_ms,
             direction=Direction(agreed.direction.value),
+            signalling=self._seen_from(agreed.remote[0]),
         )
         if first:
             stream.detect_digits(True)
+
+
+def _private_block(address: str) -> str:
+    """Which private network of RFC 1918, 4193, 6598, loopback or link-local ``address`` is in; "" for a public one."""
+    if ":" in address:
+        low = address.lower()
+        return "::1" if low == "::1" else next((block for block in ("fc", "fd", "fe8") if low.startswith(block)), "")
+    first, _, rest = address.partition(".")
+    second = rest.partition(".")[0]
+    if first in ("10", "127"):
+        return first
+    if first == "172" and second.isdigit() and 16 <= int(second) < 32:
+        return "172.16"
+    if first == "100" and second.isdigit() and 64 <= int(second) < 128:
+        return "100.64"
+    return f"{first}.{second}" if (first, second) in (("192", "168"), ("169", "254")) else ""
+
+
+def is_numeric(host: str) -> bool:
+    """Whether ``host`` is an IPv4 or IPv6 address and not a name."""
+    if ":" in host:
+        return all(octet in "0123456789abcdefABCDEF:." for octet in host)
+    parts = host.split(".")
+    return len(parts) == 4 and all(part.isascii() and part.isdigit() and int(part) < 256 for part in parts)
+
+
+def _check_address(description: sdp.SessionDescription, audio: sdp.MediaDescription) -> None:
+    """Refuse a host name in a c= line: finding out what it means would hold up the call, and media with it."""
+    connection = description.connection_of(audio)
+    if audio.port and connection is not None and not is_numeric(connection.address):
+        raise NegotiationError(
+            f"media cannot be sent to the host name {connection.address!r}, only to a numeric address"
+        )
 
 
 def _media_of(description: sdp.SessionDescription, audio: sdp.MediaDescription | None, body: bytes) -> Media:

@@ -532,6 +532,7 @@ def test_early_media_and_answer_say_the_same() -> None:
     [
         (describe("GSM"), 488, "305 g.example "),
         (describe("PCMU").replace(b"m=audio", b"m=video"), 488, "304 g.example "),
+        (describe("PCMU").replace(b"c=IN IP4 192.0.2.9", b"c=IN IP4 media.example"), 488, "305 g.example "),
         (b"this is no description", 400, ""),
     ],
 )
@@ -906,3 +907,58 @@ def test_no_schedule_leaves_a_back_to_back_call_stuck(seed: int) -> None:
 def test_a_leg_that_anchors_media_needs_a_plane() -> None:
     with pytest.raises(LocalProtocolError, match="plane"):
         SipLeg("x", settings(), SeededEntropy(1))
+
+
+# Peers behind NAT.
+
+
+@pytest.mark.parametrize(
+    ("media_at", "signalled_from", "passed_on"),
+    [
+        ("192.168.1.5", "203.0.113.7", "203.0.113.7"),
+        ("10.0.0.5", "127.0.0.1", "127.0.0.1"),
+        ("100.64.1.1", "192.168.0.1", "192.168.0.1"),
+        ("192.168.1.5", "192.168.1.10", None),
+        ("172.20.1.5", "172.31.0.1", None),
+        ("198.51.100.1", "203.0.113.7", None),
+        ("fd00::5", "2001:db8::1", "2001:db8::1"),
+    ],
+)
+def test_media_of_a_peer_behind_nat_is_taken_from_where_its_signalling_comes_from(
+    media_at: str, signalled_from: str, passed_on: str | None
+) -> None:
+    address = f"IP{6 if ':' in media_at else 4} {media_at}".encode()
+    plane = FakePlane()
+    leg = SipLeg("in", settings(), SeededEntropy(9), plane, call_id="call-1")
+    arrival = Arrival((signalled_from, 5060), ("192.0.2.2", 5060), "udp")
+    leg.receive_request(
+        inward_invite(describe("PCMU").replace(b"c=IN IP4 192.0.2.9", b"c=IN " + address)), arrival, 0.0
+    )
+    leg.answer(Answered(Media((PCMU,))), 0.0)
+    assert plane.streams[0].started[0]["signalling"] == passed_on
+
+
+def inward_invite(body: bytes) -> Request:
+    fields = [("Via", "SIP/2.0/UDP a.example;branch=z9hG4bK1"), ("From", "<sip:a@a.example>;tag=1"), ("To", "<sip:g@g.example>"),
+              ("Call-ID", "c1"), ("CSeq", "1 INVITE"), ("Contact", "<sip:a@a.example>")]  # fmt: skip
+    return Request.create("INVITE", "sip:1@g.example", fields, body, "application/sdp")
+
+
+def test_a_trunk_by_address_is_heard_from_there_when_its_description_is_private() -> None:
+    out = Outward(attrs.evolve(settings(), target=Uri.parse("sip:203.0.113.9")))
+    sent = out.leg.originate(REQUEST, ROUTE, OFFER, 0.0)
+    invite = next(effect.request for effect in sent if isinstance(effect, SendRequest))
+    body = describe("PCMU").replace(b"c=IN IP4 192.0.2.9", b"c=IN IP4 10.1.2.3")
+    invite = invite.with_fields(prepend=(("Via", "SIP/2.0/UDP g.example;branch=z9hG4bK1"),))
+    answer = Response.answer(invite, 200, to_tag="b", body=body, content_type="application/sdp")
+    out.leg.receive_response(answer, 0.1)
+    assert out.stream.started[0]["signalling"] == "203.0.113.9"
+
+
+def test_a_host_name_for_media_in_an_answer_ends_the_call_in_plain_words() -> None:
+    out = Outward()
+    out.originate()
+    out.answer(describe("PCMU").replace(b"c=IN IP4 192.0.2.9", b"c=IN IP4 media.example"))
+    released = out.events[-1]
+    assert isinstance(released, Released) and released.status == 488
+    assert "host name 'media.example'" in released.text
