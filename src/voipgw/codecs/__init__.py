@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from voipgw.codecs.registry import Codec, available, create
+from voipgw.codecs.registry import ENCODINGS, Codec, Encoding, available, create
 
-__all__ = ["Codec", "available", "create"]
+__all__ = ["ENCODINGS", "Codec", "Encoding", "available", "create"]
