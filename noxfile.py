@@ -54,11 +54,11 @@ def missing_for_build() -> dict[str, str]:
     if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
         missing["Python.h"] = "python3-dev"
     if shutil.which("gcc") is not None:
-        probe = subprocess.run(
-            ["gcc", "-E", "-x", "c", "-"], input=b"#include <stdlib.h>\n", capture_output=True, check=False
-        )
-        if probe.returncode != 0:
-            missing["stdlib.h"] = "libc6-dev"
+        for header, package in (("stdlib.h", "libc6-dev"), ("openssl/evp.h", "libssl-dev")):
+            source = f"#include <{header}>\n".encode()
+            probe = subprocess.run(["gcc", "-E", "-x", "c", "-"], input=source, capture_output=True, check=False)
+            if probe.returncode != 0:
+                missing[header] = package
     return missing
 
 
@@ -237,6 +237,7 @@ def fuzz(session: nox.Session) -> None:
             *sources,
             "-lm",
             "-lpthread",
+            "-lcrypto",
             "-o",
             str(binary),
             external=True,

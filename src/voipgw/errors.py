@@ -56,6 +56,10 @@ class AuthenticationError(VoipGwError):
     q850_cause: ClassVar[Cause] = Cause.CALL_REJECTED
 
 
+class ReplayError(AuthenticationError):
+    """A packet that is authentic and has been before, or is too old to tell."""
+
+
 class TransactionTimeout(VoipGwError):
     """No answer came in time (timers B, F and H of RFC 3261)."""
 

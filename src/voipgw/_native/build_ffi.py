@@ -64,7 +64,7 @@ class BuildNative(build_ext):  # type: ignore[misc]  # setuptools ships no types
         ext.sources = [*ext.sources, str(target)]
         ext.include_dirs.append(str(headers[0].parent))
         ext.extra_compile_args += self._compile_flags()
-        ext.extra_link_args += ["-lm", "-lpthread", *self._sanitizer_flags()]
+        ext.extra_link_args += ["-lm", "-lpthread", "-lcrypto", *self._sanitizer_flags()]
         super().build_extension(ext)
 
     @staticmethod
@@ -98,3 +98,8 @@ class BuildNative(build_ext):  # type: ignore[misc]  # setuptools ships no types
         )
         if probe.returncode != 0:
             sys.exit("voipgw: stdlib.h is missing; install the C library's headers (Debian: apt-get install libc6-dev)")
+        probe = subprocess.run(
+            [compiler, "-E", "-x", "c", "-"], input=b"#include <openssl/evp.h>\n", capture_output=True, check=False
+        )
+        if probe.returncode != 0:
+            sys.exit("voipgw: openssl/evp.h is missing; install OpenSSL's headers (Debian: apt-get install libssl-dev)")

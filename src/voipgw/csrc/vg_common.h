@@ -17,6 +17,8 @@
 #define VG_EFULL -5       /* a pool or ring has no room */
 #define VG_EEMPTY -6      /* a ring or queue has nothing */
 #define VG_ESYSTEM -7     /* a system call failed; errno says why */
+#define VG_EAUTH -8       /* an authentication tag is wrong */
+#define VG_EREPLAY -9     /* a packet that has been, or is too old to tell */
 
 /* A stretch of a buffer, in octets. */
 typedef struct {
