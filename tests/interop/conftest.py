@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from rig.baresip import Baresip
 from rig.gateway import Gateway
 from rig.processes import Process
 from rig.sipp import Sipp, listening
@@ -47,3 +48,20 @@ def sipp(keep: Callable[[Sipp], Sipp], tmp_path: Path) -> Callable[..., Sipp]:
         return listening(process) if scenario.startswith("callee") else process
 
     return start
+
+
+@pytest.fixture
+def analog_gateway(keep: Callable[[Gateway], Gateway], tmp_path: Path) -> Callable[..., Gateway]:
+    """Starts ``examples/analog_gateway.py`` with a script and waits until it is ready."""
+
+    def start(script: str, *options: str) -> Gateway:
+        (tmp_path / "day.txt").write_text(script)
+        return keep(Gateway("analog_gateway.py", "--script", "day.txt", *options, cwd=tmp_path))
+
+    return start
+
+
+@pytest.fixture
+def baresip(keep: Callable[[Baresip], Baresip], tmp_path: Path) -> Callable[..., Baresip]:
+    """Starts a baresip and waits until it can be called."""
+    return lambda say, **settings: keep(Baresip(tmp_path, say, **settings))

@@ -26,6 +26,11 @@ from voipgw.sip.message import Request
 from voipgw.sip.session_events import SessionSettings
 from voipgw.sip.uri import Uri
 
+_LOCAL_NAMES = ("localhost", "ip4-localhost")
+_LOOPBACK = "127.0.0.1"
+_ELSEWHERE = (
+    "192.0.2.1"  #: stands for an address that is not known before its name has been looked up; nothing is sent there
+)
 CODECS = {codec.name: codec for codec in (PCMU, PCMA)}
 
 
@@ -110,7 +115,7 @@ class LegFactory:
         target = Uri.parse(trunk.destination)
         transport = (target.param("transport") or "udp").lower()
         host = target.host.strip("[]")
-        toward = host if _is_literal(host) else ("::1" if ":" in host else "127.0.0.1")
+        toward = host if _is_literal(host) else _LOOPBACK if host.lower() in _LOCAL_NAMES else _ELSEWHERE
         local = self._endpoint.local_address(transport, toward)
         return self._settings(
             local, transport, trunk.domain or local[0], target=target, credentials=self._secrets[trunk.name]
@@ -131,10 +136,8 @@ class LegFactory:
         return SipLegSettings(
             session=SessionSettings(contact=f"<sip:{host}:{local[1]}{tail}>", agent=self._config.user_agent),
             domain=_bracketed(domain),
-            media=None
-            if media.mode == "none"
-            else SipMediaSettings(media.host or local[0], codecs=self._codecs, events=media.dtmf_out != "inband"),
-            dtmf_out=DtmfOut(media.dtmf_out),
+            media=None if media.mode == "none" else SipMediaSettings(media.host or local[0], codecs=self._codecs),
+            dtmf_out=DtmfOut.RFC4733 if target is None else DtmfOut(media.dtmf_out),  # a caller gets what it offered
             target=target,
             credentials=credentials,
             identity=AssertedIdentity.NONE,

@@ -37,6 +37,8 @@ from voipgw.routing import Plan
 
 log = logging.getLogger(__name__)
 
+HANGING_UP_S = 2.0  #: after a session: a line that is opened has hung up only when it was open for longer than a flash
+
 Setup = Callable[[argparse.Namespace], Plan]
 Cards = Callable[[argparse.Namespace], Sequence[Driver]]
 Apps = Callable[[argparse.Namespace], Mapping[str, App]]
@@ -109,7 +111,7 @@ class Program:
             loop.add_signal_handler(signal.SIGHUP, self._reload, gateway, words)
             print(f"READY {json.dumps({'listen': gateway.listening})}", flush=True)
             status = await self._until_stopped(gateway, options, stop)
-            await gateway.drain(gateway.config.drain_s if stop.is_set() else 0.0, at_once)
+            await gateway.drain(gateway.config.drain_s if stop.is_set() else HANGING_UP_S, at_once)
         return status
 
     async def _until_stopped(self, gateway: Gateway, options: argparse.Namespace, stop: asyncio.Event) -> int:

@@ -84,7 +84,10 @@ def refusal(data: bytes, error: ParseError) -> Response | None:
     lines = b"".join([line for i, found in wanted.items() for line in (found if i == native.VIA else found[:1])])
     phrase = str(error).partition(" (at octet")[0]
     raw = b"".join((status_line(error.status, phrase), lines, entity_lines(b"", None)))
-    return Response._indexed(raw, native.scan_own(raw, checked=False))
+    try:
+        return Response._indexed(raw, native.scan_own(raw, checked=False))
+    except native.Fault:  # what has to be repeated goes over the limits of a message
+        return None
 
 
 @attrs.frozen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import select
 import time
 from pathlib import Path
@@ -53,6 +54,13 @@ class Sipp(Process):
     def messages(self) -> str:
         """What it sent and received."""
         return self._messages.read_text() if self._messages.exists() else ""
+
+    def heard(self, pattern: str, count: int = 1, within: float = 15.0) -> None:
+        """Wait until what it sent and received has ``pattern`` so many times."""
+        until = time.monotonic() + within
+        while len(re.findall(pattern, self.messages)) < count:
+            assert time.monotonic() < until, f"{self.name}: not {count} times {pattern!r}:\n{self.messages}"
+            select.select([], [], [], 0.02)
 
     def counted(self, name: str) -> int:
         """A column of the last row of its statistics, e.g. ``SuccessfulCall(C)``."""

@@ -96,17 +96,27 @@ def likeness(said: Pcm, heard: Pcm) -> float:
     return float(products[at] / max(float(np.sqrt(energies[at] * np.sum(one**2))), 1e-9))
 
 
-def keys(pcm: Pcm) -> str:
-    """The keys whose two tones are heard, each run of blocks of 20 ms as one key."""
-    found, last = [], ""
-    blocks = pcm[: len(pcm) // 160 * 160].astype(np.float64).reshape(-1, 160)
-    for block in blocks:
-        row = max(ROWS, key=lambda hz: power_at(block, hz))
-        column = max(COLUMNS, key=lambda hz: power_at(block, hz))
-        shares = power_at(block, row), power_at(block, column)
-        loud = np.sqrt(np.mean(block**2)) > 200 and sum(shares) > 0.8 and min(shares) > 0.15
-        key = KEYS[4 * ROWS.index(row) + COLUMNS.index(column)] if loud else ""
-        if key and key != last:
-            found.append(key)
+def key_runs(pcm: Pcm, step: int = 40) -> list[tuple[str, float]]:
+    """The keys whose two tones are heard, each with its length in milliseconds; in steps of ``step`` samples, of 20 ms each."""
+    found: list[tuple[str, float]] = []
+    last = ""
+    for at in range(0, len(pcm) - 160, step):
+        block = pcm[at : at + 160].astype(np.float64)
+        key = ""
+        if np.sqrt(np.mean(block**2)) > 200:
+            row = max(ROWS, key=lambda hz: power_at(block, hz))
+            column = max(COLUMNS, key=lambda hz: power_at(block, hz))
+            shares = power_at(block, row), power_at(block, column)
+            if sum(shares) > 0.8 and min(shares) > 0.15:
+                key = KEYS[4 * ROWS.index(row) + COLUMNS.index(column)]
+        if key and key == last:
+            found[-1] = (key, found[-1][1] + 1000 * step / RATE)
+        elif key:
+            found.append((key, 20.0))
         last = key
-    return "".join(found)
+    return found
+
+
+def keys(pcm: Pcm) -> str:
+    """The keys that are heard for at least 40 ms (ITU-T Q.24)."""
+    return "".join(key for key, ms in key_runs(pcm) if ms >= 40)

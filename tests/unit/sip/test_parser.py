@@ -273,3 +273,10 @@ def test_lines_are_copied_only_from_the_message_that_was_indexed() -> None:
             native.copy_lines(other, its_index, bytes((native.CSEQ,)))
     with pytest.raises(ValueError, match="cannot be copied"):
         native.copy_lines(octets, index, bytes((native.VIA,)) * 5000)
+
+
+def test_a_refusal_that_would_have_too_many_fields_is_none() -> None:
+    data = b"INVITE sip:a@b SIP/2.0\r\n" + b"Via: SIP/2.0/UDP c;branch=z9hG4bK1\r\n" * 500 + b"\r\n"
+    with pytest.raises(ParseError) as caught:
+        parse(data)
+    assert refusal(data, caught.value) is None
