@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from types import ModuleType
+
 from voipgw.pstn.dialling import DiallingFault, DigitMap, DigitMatch, OpenNumbering
 from voipgw.pstn.driver import Driver, FxsPort
 from voipgw.pstn.fxs import FxsConfig, FxsMachine, FxsState
@@ -28,3 +31,10 @@ __all__ = [
     "OpenNumbering",
     "RingCadence",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import ``isdn`` when it is first asked for: a gateway with telephones alone does not need it."""
+    if name == "isdn":
+        return importlib.import_module("voipgw.pstn.isdn")
+    raise AttributeError(f"module 'voipgw.pstn' has no attribute {name!r}")
