@@ -9,11 +9,12 @@ from pathlib import Path
 import attrs
 
 from voipgw.errors import ConfigurationError
+from voipgw.net.tls import TlsFiles
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-TRANSPORTS = ("udp", "tcp")
-LATER_TRANSPORTS = ("tls", "ws", "wss")
+TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
+SECURE_TRANSPORTS = ("tls", "wss")
 CODECS = ("PCMU", "PCMA")
 LATER_CODECS = (
     "G722",
@@ -59,10 +60,10 @@ class Listen:
                 f"{option}: {text!r} is not TRANSPORT:HOST:PORT, e.g. udp:127.0.0.1:5060 or tcp:[::1]:5060"
             )
         transport, port = match["transport"], int(match["port"])
-        if transport in LATER_TRANSPORTS:
-            raise later(option, f"transport {transport!r}", "udp and tcp")
         if transport not in TRANSPORTS:
-            raise ConfigurationError(f"{option}: unknown transport {transport!r} in {text!r}; it is one of udp, tcp")
+            raise ConfigurationError(
+                f"{option}: unknown transport {transport!r} in {text!r}; it is one of {', '.join(TRANSPORTS)}"
+            )
         if port > 65535:
             raise ConfigurationError(f"{option}: port {port} in {text!r} is over 65535")
         host = match["six"] or match["host"]
@@ -204,6 +205,8 @@ class GatewayConfig:
     digest: tuple[str, ...] = ("SHA-256", "MD5")  #: algorithms we challenge with, best first
     realm: str = ""  #: of our challenges; "" takes those of the users' hashes, else ``voipgw``
     credentials: Credentials | None = None
+    tls: TlsFiles = attrs.field(factory=TlsFiles)  #: certificates and keys
+    origins: tuple[str, ...] = ()  #: web pages that may connect, besides those of our own host; "*" for all
     media: MediaSettings = MediaSettings()
     cdr: Path | None = None
     metrics: tuple[str, int] | None = None

@@ -28,7 +28,9 @@ from voipgw.gateway.observation import Observation
 from voipgw.gateway.platform import Platform, SystemPlatform
 from voipgw.media.engine import MediaEngine
 from voipgw.net.endpoint import Endpoint
+from voipgw.net.framings import Origins
 from voipgw.net.settings import EndpointSettings
+from voipgw.net.tls import TlsContexts
 from voipgw.pstn.driver import Driver
 from voipgw.routing import CompiledPlan, Plan
 from voipgw.sip.effects import Arrival, Effect, TransactionUser
@@ -55,12 +57,13 @@ class Gateway:
         """Check everything that can be checked before anything is opened.
 
         Raises:
-            ConfigurationError: the plan has mistakes; the message names file and line.
+            ConfigurationError: the plan has mistakes, or a certificate; the message names file and line.
         """
         self.config = config
         self.plan = plan.compile()
         self.cards = tuple(cards)
         self.apps = dict(apps or {})
+        self._tls = TlsContexts(config.tls)
         self._check_apps(self.plan)
         self._platform = platform
 
@@ -90,9 +93,10 @@ class Gateway:
         self.endpoint = Endpoint(
             accept=self._accept,
             events=self._call_event,
-            settings=EndpointSettings(allow=ALLOW, agent=config.user_agent),
+            settings=EndpointSettings(allow=ALLOW, agent=config.user_agent, origins=Origins(config.origins)),
             entropy=entropy,
             network=platform.network,
+            tls=self._tls,
             resolver=platform.resolver,
         )
         stack.push_async_callback(self.endpoint.close)
@@ -170,14 +174,16 @@ class Gateway:
         return self.endpoint if isinstance(leg, SipLeg) else self.lines  # type: ignore[return-value]
 
     def reload(self, config: GatewayConfig, plan: Plan) -> None:
-        """Take another plan, other users and trusted networks; live calls keep the plan that they began with.
+        """Take another plan, other users, trusted networks and certificates; live calls and connections keep what they began with.
 
         Raises:
             ConfigurationError: something in them is wrong; nothing has changed then.
         """
         compiled = plan.compile()
         self._check_apps(compiled)
+        prepared = TlsContexts(config.tls)
         self._legs.reload(compiled)
+        self._tls.take(prepared)
         self._access.reload(config, compiled)
         self.lines.reload(compiled)
         self.plan = self.exchange.plan = compiled

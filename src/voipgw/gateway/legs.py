@@ -24,6 +24,7 @@ from voipgw.sip.auth import Credentials
 from voipgw.sip.effects import Arrival
 from voipgw.sip.message import Request
 from voipgw.sip.session_events import SessionSettings
+from voipgw.sip.transport import destination_of_uri
 from voipgw.sip.uri import Uri
 
 _LOCAL_NAMES = ("localhost", "ip4-localhost")
@@ -65,7 +66,7 @@ class LegFactory:
         self._lines = lines
         self._apps = apps
         self._entropy = entropy
-        self._incoming: dict[tuple[str, str, int, bool], SipLegSettings] = {}
+        self._incoming: dict[tuple[str, str, int, bool, str], SipLegSettings] = {}
         self._outgoing: dict[str, SipLegSettings] = {}
         self._codecs = tuple(CODECS[name] for name in config.media.codecs)
         self.reload(plan)
@@ -83,11 +84,12 @@ class LegFactory:
 
     def incoming(self, request: Request, arrival: Arrival, source: Source) -> SipLeg:
         """The leg for an INVITE that came in."""
-        key = (arrival.transport, arrival.source[0], arrival.flow, source.trusted)
+        scheme = "sips" if request.uri_text[:5].lower() == "sips:" else "sip"
+        key = (arrival.transport, arrival.source[0], arrival.flow, source.trusted, scheme)
         settings = self._incoming.get(key)
         if settings is None:
             local = self._endpoint.local_address(arrival.transport, arrival.source[0], arrival.flow)
-            settings = self._settings(local, arrival.transport, local[0], trusted=source.trusted)
+            settings = self._settings(local, arrival.transport, local[0], trusted=source.trusted, scheme=scheme)
             if len(self._incoming) >= 1024:
                 self._incoming.clear()
             self._incoming[key] = settings
@@ -113,12 +115,17 @@ class LegFactory:
 
     def _trunk_settings(self, trunk: Trunk) -> SipLegSettings:
         target = Uri.parse(trunk.destination)
-        transport = (target.param("transport") or "udp").lower()
+        transport = destination_of_uri(target).transport
         host = target.host.strip("[]")
         toward = host if _is_literal(host) else _LOOPBACK if host.lower() in _LOCAL_NAMES else _ELSEWHERE
         local = self._endpoint.local_address(transport, toward)
         return self._settings(
-            local, transport, trunk.domain or local[0], target=target, credentials=self._secrets[trunk.name]
+            local,
+            transport,
+            trunk.domain or local[0],
+            target=target,
+            credentials=self._secrets[trunk.name],
+            scheme=target.scheme,
         )
 
     def _settings(
@@ -130,11 +137,16 @@ class LegFactory:
         target: Uri | None = None,
         credentials: tuple[Credentials, ...] = (),
         trusted: bool = False,
+        scheme: str = "sip",
     ) -> SipLegSettings:
         media, host = self._config.media, _bracketed(local[0])
         tail = "" if transport == "udp" else f";transport={transport}"
+        if (
+            scheme == "sips"
+        ):  # who was called by sips is reached by sips (RFC 3261 section 12.1.1); TLS goes without saying
+            tail = {"tls": "", "wss": ";transport=ws"}.get(transport, tail)
         return SipLegSettings(
-            session=SessionSettings(contact=f"<sip:{host}:{local[1]}{tail}>", agent=self._config.user_agent),
+            session=SessionSettings(contact=f"<{scheme}:{host}:{local[1]}{tail}>", agent=self._config.user_agent),
             domain=_bracketed(domain),
             media=None if media.mode == "none" else SipMediaSettings(media.host or local[0], codecs=self._codecs),
             dtmf_out=DtmfOut.RFC4733 if target is None else DtmfOut(media.dtmf_out),  # a caller gets what it offered

@@ -15,6 +15,7 @@ from voipgw.errors import ConfigurationError
 from voipgw.gateway.config import (
     CODECS,
     DTMF_WAYS,
+    SECURE_TRANSPORTS,
     Credentials,
     GatewayConfig,
     Listen,
@@ -27,6 +28,7 @@ from voipgw.gateway.config import (
     parse_ports,
     parse_users,
 )
+from voipgw.net.tls import TlsContexts, TlsFiles
 
 DIGESTS = ("SHA-512-256", "SHA-256", "MD5")
 
@@ -43,7 +45,7 @@ def add_common(parser: argparse.ArgumentParser, listen: str) -> None:
     """The options of every gateway program."""
     group = parser.add_argument_group("common options")
     group.add_argument("--listen", action="append", metavar="TRANSPORT:HOST:PORT",
-                       help=f"where SIP is listened for; udp or tcp; repeatable; port 0 picks one (default {listen})")  # fmt: skip
+                       help=f"udp, tcp, tls, ws or wss; repeatable; port 0 picks one (default {listen})")  # fmt: skip
     group.add_argument("--cdr", type=Path, metavar="FILE", help="append one JSON object per finished call")
     group.add_argument(
         "--drain",
@@ -72,6 +74,28 @@ def add_access(parser: argparse.ArgumentParser) -> None:
                        help=f"to challenge with, best first, of {','.join(DIGESTS)} (default SHA-256,MD5)")  # fmt: skip
     group.add_argument(
         "--realm", default="", help="realm of our challenges (default: that of the hashes in --users, else voipgw)"
+    )
+
+
+def add_tls(parser: argparse.ArgumentParser) -> None:
+    """Certificates, and who may connect by WebSocket."""
+    group = parser.add_argument_group("TLS and WebSocket")
+    group.add_argument(
+        "--cert", type=Path, metavar="FILE", help="our certificate and those between it and its authority, PEM"
+    )
+    group.add_argument("--key", type=Path, metavar="FILE", help="its private key, PEM, not encrypted")
+    group.add_argument(
+        "--ca", type=Path, metavar="FILE", help="authorities of servers we connect to (default: those of the system)"
+    )
+    group.add_argument(
+        "--client-ca", type=Path, metavar="FILE", help="authorities of clients; one without a certificate is refused"
+    )
+    group.add_argument(
+        "--ws-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a web page that may connect, besides those of our own host, e.g. https://phone.example.com; * for all; repeatable",
     )
 
 
@@ -111,8 +135,7 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
 #: options of the contract whose capability later versions bring: name, metavar
 LATER: Mapping[str, str] = {
     "--register": "URI", "--media-legs": "", "--media-latch": "MODE", "--srtp-in": "MODE", "--srtp-out": "MODE",
-    "--sdes-in-clear": "", "--ice": "MODE", "--public-address": "ADDR", "--client-ca": "FILE", "--cert": "FILE",
-    "--key": "FILE", "--ca": "FILE", "--workers": "N",
+    "--sdes-in-clear": "", "--ice": "MODE", "--public-address": "ADDR", "--workers": "N",
 }  # fmt: skip
 
 
@@ -216,6 +239,17 @@ def _media(options: argparse.Namespace) -> MediaSettings:
     )
 
 
+def _tls(options: argparse.Namespace, listen: Sequence[Listen]) -> TlsFiles:
+    names = ("cert", "key", "ca", "client_ca")
+    files = TlsFiles(*(getattr(options, name, None) for name in names))
+    secure = next((one for one in listen if one.transport in SECURE_TRANSPORTS), None)
+    if secure is not None and files.certificate is None:
+        raise ConfigurationError(f"--listen: {secure} needs a certificate: --cert FILE --key FILE")
+    if files != TlsFiles():
+        TlsContexts(files)
+    return files
+
+
 def config_of(options: argparse.Namespace) -> GatewayConfig:
     """The checked configuration that parsed options mean.
 
@@ -228,8 +262,11 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
     realm = getattr(options, "realm", "")
     if realm and not re.fullmatch(r"[^\"\\\x00-\x1f\x7f]+", realm):
         raise ConfigurationError(f"--realm: {realm!r} has quotes, backslashes or control characters")
+    listen = tuple(Listen.parse(text) for text in options.listen or [options.default_listen])
     return GatewayConfig(
-        listen=tuple(Listen.parse(text) for text in options.listen or [options.default_listen]),
+        listen=listen,
+        tls=_tls(options, listen),
+        origins=tuple(getattr(options, "ws_origin", ())),
         trust=tuple(parse_network(text) for text in getattr(options, "trust", [])),
         users=_users(users_file, realm),
         digest=_digest(getattr(options, "digest", None)),

@@ -29,6 +29,7 @@ from voipgw.gateway.options import (
     add_credentials,
     add_later,
     add_media,
+    add_tls,
     config_of,
     one_line,
 )
@@ -66,6 +67,7 @@ class Program:
         add_common(self.parser, self.listen)
         if self.sip_options:
             add_access(self.parser)
+            add_tls(self.parser)
             add_media(self.parser)
             add_credentials(self.parser)
             add_later(self.parser, tuple(LATER))
@@ -129,11 +131,11 @@ class Program:
         return 0
 
     def _reload(self, gateway: Gateway, words: list[str]) -> None:
-        """Read plan and users again; what is wrong is named and changes nothing."""
+        """Read plan, users and certificates again; what is wrong is named and changes nothing."""
         try:
             options = self.parser.parse_args(words)
             gateway.reload(config_of(options), self.setup(options))
         except ConfigurationError as error:
-            log.error("reload refused, the old plan and users stay: %s", " ".join(str(error).split()))
+            log.error("reload refused, the old plan, users and certificates stay: %s", " ".join(str(error).split()))
             return
-        log.info("reloaded plan and users")
+        log.info("reloaded plan, users and certificates")

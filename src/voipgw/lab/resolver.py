@@ -19,7 +19,7 @@ class LabResolver:
         if addresses is None:
             found(TransportError(f"{destination.host}: no such name in this lab; Lab.name gives one"))
         else:
-            found([Target(destination.transport, address, port) for address in addresses])
+            found([Target(destination.transport, address, port, destination.host) for address in addresses])
 
     def close(self) -> None:
         """Nothing is under way."""

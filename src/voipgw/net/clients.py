@@ -157,15 +157,17 @@ class Clients:
         self._waiting.pop(connection.flow, None)
 
     def closed(self, connection: StreamConnection, error: Exception | None) -> None:
-        """A connection is gone; what it never carried is tried another way."""
+        """A connection is gone; what it never carried, or what was never answered on one of ours, is tried another way."""
         waiting = self._waiting.pop(connection.flow, None)
-        if not waiting:
-            return
         now = self._owner.now()
-        if len(self._no_tcp) > 10_000:
-            self._no_tcp.clear()
-        self._no_tcp[connection.remote] = now + _NO_TCP_S
-        for transaction in waiting:
+        if waiting and connection.transport == "tcp":
+            if len(self._no_tcp) > 10_000:
+                self._no_tcp.clear()
+            self._no_tcp[connection.remote] = now + _NO_TCP_S
+        lost = waiting or []
+        if waiting is None and not connection.listener:
+            lost = [t for t in self._by_key.values() if t.path is connection and _unanswered(t)]
+        for transaction in lost:
             self._broken(transaction, error or TransportError("the connection was closed"), now)
 
     def refused(self, remote: Address) -> None:
@@ -181,7 +183,7 @@ class Clients:
             path, machine = transaction.path, transaction.machine
             if path is None or machine is None or path.transport != "udp" or path.remote not in refused:
                 continue
-            if machine.state is State.CALLING or machine.state is State.TRYING:
+            if _unanswered(transaction):
                 self._broken(transaction, TransportError(f"{named('udp', path.remote)}: nobody listens there"), now)
 
     # One request on its way.
@@ -238,7 +240,7 @@ class Clients:
 
     def _via(self, path: Path, branch: str, flow: int | None) -> str:
         transport, host = path.transport, path.remote[0]
-        sent_by = self._transports.sent_by(transport, host, path.local, flow)
+        sent_by = self._transports.sent_by(transport, host, flow)
         return f"SIP/2.0/{transport.upper()} {sent_by};branch={branch};rport"
 
     def _send_ack(self, request: Request, found: list[Target] | TransportError, flow: int | None) -> None:
@@ -355,3 +357,8 @@ class Clients:
             self._invites.pop(id(transaction.request), None)
         self._by_key.pop(transaction.key, None)
         transaction.machine = transaction.request = transaction.user = None
+
+
+def _unanswered(transaction: ClientTransaction) -> bool:
+    """Whether nothing came yet, not even a provisional response."""
+    return transaction.machine is not None and transaction.machine.state in (State.CALLING, State.TRYING)

@@ -27,6 +27,7 @@ class Target:
     transport: str
     host: str  #: an IP literal without brackets
     port: int
+    name: str = ""  #: whom a TLS certificate has to prove there: the host before any look-up (RFC 5922 section 7.3)
 
 
 Found = Callable[[list[Target] | TransportError], None]
@@ -103,7 +104,7 @@ class SystemResolver:
         error = done.exception()
         answer: list[Target] | TransportError
         if error is None:
-            answer = [Target(transport, address, port) for address, port in done.result()]
+            answer = [Target(transport, address, port, host) for address, port in done.result()]
             if len(self._kept) >= self._keep_names:
                 self._kept.clear()
             self._kept[key] = (self._loop.time() + self._keep_s, answer)

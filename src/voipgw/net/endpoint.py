@@ -25,6 +25,7 @@ from voipgw.net.network import Network, SystemNetwork
 from voipgw.net.servers import Accept, Servers
 from voipgw.net.settings import EndpointSettings
 from voipgw.net.stream import StreamConnection
+from voipgw.net.tls import TlsContexts
 from voipgw.net.transactions import ClientTransaction, ServerTransaction, UserTimer
 from voipgw.net.transports import Listener, Path, Transports
 from voipgw.sip import parse
@@ -67,13 +68,15 @@ class Endpoint:
         entropy: Entropy | None = None,
         resolver: Resolver | None = None,
         network: Network | None = None,
+        tls: TlsContexts | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
         """Wire everything up; nothing is opened yet.
 
         ``accept(request, arrival, now)`` gets each request that belongs to no dialog. It returns the user that takes it (which
         then gets ``receive_request``), effects (a ``Respond``, as a rule), or None to leave the answer to the endpoint:
-        200 for OPTIONS, else 404. ``events(user, event, now)`` gets the call events that users return.
+        200 for OPTIONS, else 404. ``tls`` is what TLS connections are made with; without it none is listened for, and those
+        that we open trust whom the system trusts. ``events(user, event, now)`` gets the call events that users return.
         """
         self._loop = loop or asyncio.get_running_loop()
         self.settings = settings or EndpointSettings()
@@ -90,6 +93,8 @@ class Endpoint:
             self,
             limits=self.settings.stream,
             max_connections=self.settings.max_connections,
+            tls=tls,
+            origins=self.settings.origins,
         )
         self._deadlines = Deadlines(self._wake)
         self._timer: asyncio.TimerHandle | None = None
@@ -245,6 +250,9 @@ class Endpoint:
 
     def closed(self, connection: StreamConnection, error: Exception | None) -> None:
         """A connection is gone."""
+        if connection.listener and isinstance(error, TransportError):
+            _log.info("%s", error)
+            self.counters.dropped["connection cut"] += 1
         self._clients.closed(connection, error)
 
     # What the parts of an endpoint ask of it.

@@ -279,10 +279,12 @@ class Servers:
         if not transaction.path.closed:
             return self._owner.send(transaction.path, message.raw)
         via = message.via  # the connection is gone: another one to where the request came from (section 18.2.2)
-        host = bare(via.received or via.host)
+        name, host = bare(via.host), bare(via.received or via.host)
         transport = transaction.path.transport
+        if transport in ("ws", "wss"):
+            return False  # only the client can open another one (RFC 7118 section 5)
         try:
-            transaction.path = self._transports.path(Target(transport, host, via.port or default_port(transport)))
+            transaction.path = self._transports.path(Target(transport, host, via.port or default_port(transport), name))
         except TransportError:
             return False
         return self._owner.send(transaction.path, message.raw)

@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import functools
 import itertools
+from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 import attrs
 
 from voipgw.errors import ParseError, TransportError
 from voipgw.net.dns import Target
+from voipgw.net.framings import Framing, Origins
 from voipgw.net.network import Network, StreamServer
 from voipgw.net.stream import StreamConnection, StreamLimits
+from voipgw.net.tls import TlsContexts, TlsSession
 from voipgw.net.udp import DatagramWire, named
 from voipgw.sip.effects import Address, Arrival
-from voipgw.sip.transport import bracketed
+from voipgw.sip.transport import RELIABLE, bracketed
 
 _ANY = frozenset({"0.0.0.0", "::"})
+_SECURE = frozenset({"tls", "wss"})
+_WEB = frozenset({"ws", "wss"})
+_WITHOUT_LISTENER = _SECURE | _WEB  #: connections that we may open without listening for any
 _REMEMBERED_SOURCES = 4096
 
 
@@ -126,6 +133,8 @@ class Transports:
         limits: StreamLimits,
         max_connections: int,
         connect_s: float = 4.0,
+        tls: TlsContexts | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self._loop = loop
         self._network = network
@@ -133,11 +142,15 @@ class Transports:
         self._limits = limits
         self._max_connections = max_connections
         self._connect_s = connect_s
+        self._tls = tls or TlsContexts()
+        self._origins = origins or Origins()
         self._flows = itertools.count(1)
         self._wires: dict[int, DatagramWire] = {}
         self._servers: list[StreamServer] = []
         self._connections: dict[int, StreamConnection] = {}
-        self._by_peer: dict[tuple[str, Address], StreamConnection] = {}
+        self._by_peer: dict[tuple[str, Address, str], StreamConnection] = {}
+        self._shaking: dict[int, str] = {}  #: accepted, not yet standing: flow to host
+        self._shaking_of: Counter[str] = Counter()  #: how many of each host
         self._arrivals: dict[int, Arrival] = {}  #: of connections, by flow
         self._connecting: set[asyncio.Task[None]] = set()
         self._near: dict[str, str] = {}
@@ -156,12 +169,8 @@ class Transports:
             if transport == "udp":
                 wire = self._open_wire(flow, (host, port))
                 bound = wire.local[1]
-            elif transport == "tcp":
-                server = await self._network.listen((host, port), functools.partial(self._accepted, flow))
-                self._servers.append(server)
-                bound = server.address[1]
             else:
-                raise TransportError(f"{named(transport, (host, port))}: the transports are udp and tcp")
+                bound = await self._listen_for_streams(flow, transport, host, port)
         except OSError as error:
             reason = "address already in use" if "in use" in str(error).lower() else error.strerror or str(error)
             raise TransportError(f"{named(transport, (host, port))}: {reason}") from error
@@ -170,6 +179,18 @@ class Transports:
         self._fitting.clear()
         self._sent_by.clear()
         return listener
+
+    async def _listen_for_streams(self, flow: int, transport: str, host: str, port: int) -> int:
+        name = named(transport, (host, port))
+        if transport not in RELIABLE:
+            raise TransportError(f"{name}: the transports are udp, tcp, tls, ws and wss")
+        if transport in _SECURE and not self._tls.serves:
+            raise TransportError(f"{name}: TLS needs a certificate and its key")
+        if transport in _WEB:
+            _web_framing()
+        server = await self._network.listen((host, port), functools.partial(self._accepted, transport, flow))
+        self._servers.append(server)
+        return server.address[1]
 
     def listener_for(self, transport: str, host: str, flow: int | None = None) -> Listener | None:
         """The listening point that requests to ``host`` leave from: the one of ``flow``, else the first of the same family.
@@ -193,14 +214,14 @@ class Transports:
             return listener.host
         return self._near_address(toward)
 
-    def sent_by(self, transport: str, toward: str, local: Address, flow: int | None = None) -> str:
-        """``host:port`` for the top Via of a request to ``toward``: of the listening point, else of the connection's own end."""
+    def sent_by(self, transport: str, toward: str, flow: int | None = None) -> str:
+        """``host:port`` for the top Via of a request to ``toward``: of the listening point, else our host alone."""
         known = self._sent_by.get((transport, toward, flow))
         if known is not None:
             return known
         listener = self.listener_for(transport, toward, flow)
-        if listener is None:
-            return f"{bracketed(local[0])}:{local[1]}"
+        if listener is None:  # the response comes back by the connection that is being opened
+            return bracketed(self._near_address(toward))
         if len(self._sent_by) >= _REMEMBERED_SOURCES:
             self._sent_by.clear()
         known = f"{bracketed(self.own_host(listener, toward))}:{listener.port}"
@@ -217,12 +238,18 @@ class Transports:
         listener = self.listener_for(target.transport, target.host, flow)
         if target.transport == "udp" and listener is not None:
             return self._datagram_path(listener.flow, remote)
-        connection = self._connections.get(flow or 0) or self._by_peer.get((target.transport, remote))
+        connection = self._connections.get(flow or 0) or self._by_peer.get(
+            _peer_key(target.transport, remote, target.name)
+        )
         if connection is not None and not connection.closed:
             return connection
-        if listener is None:
+        if flow is not None and target.transport in _WEB:
+            raise TransportError(
+                f"{named(target.transport, remote)}: the peer closed its WebSocket, and only it can open one"
+            )
+        if listener is None and target.transport not in _WITHOUT_LISTENER:
             raise TransportError(f"no {target.transport} transport of the family of {target.host} is open")
-        return self._connect(target.transport, remote)
+        return self._connect(target.transport, remote, target.name)
 
     def reply_path(self, arrival: Arrival, address: Address) -> Path:
         """A way to answer what arrived: for udp to ``address`` from the socket it came in by, else as ``path`` does."""
@@ -293,18 +320,39 @@ class Transports:
 
     # Streams.
 
-    def _accepted(self, listener: int = 0) -> StreamConnection:
-        connection = StreamConnection("tcp", next(self._flows), self, self._limits, self._loop.time)
-        connection.listener = listener
-        return connection
+    def _accepted(self, transport: str, listener: int) -> StreamConnection:
+        tls = self._tls.server() if transport in _SECURE else None
+        return self._connection(transport, listener, tls)
 
-    def _connect(self, transport: str, remote: Address) -> StreamConnection:
+    def _connection(
+        self, transport: str, listener: int, tls: TlsSession | None, name: str = "", host: str = ""
+    ) -> StreamConnection:
+        framing: Framing | None = None
+        if transport in _WEB:
+            framing = _web_framing()(
+                ours=not listener, max_octets=self._limits.message_octets, origins=self._origins, host=host
+            )
+        return StreamConnection(
+            transport,
+            next(self._flows),
+            self,
+            self._limits,
+            self._loop.time,
+            listener=listener,
+            tls=tls,
+            framing=framing,
+            name=name,
+        )
+
+    def _connect(self, transport: str, remote: Address, name: str) -> StreamConnection:
         if len(self._connections) >= self._max_connections:
             raise TransportError(f"{named(transport, remote)}: all {self._max_connections} connections are in use")
-        connection = self._accepted()
+        name = name or remote[0]
+        tls = self._tls.client(name) if transport in _SECURE else None
+        connection = self._connection(transport, 0, tls, name, f"{bracketed(name)}:{remote[1]}")
         connection.remote = remote
         self._connections[connection.flow] = connection
-        self._by_peer[transport, remote] = connection
+        self._by_peer[_peer_key(transport, remote, name)] = connection
         task = self._loop.create_task(self._make(connection, remote))
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
@@ -322,18 +370,51 @@ class Transports:
         """How messages of a connection arrive."""
         arrival = self._arrivals.get(connection.flow)
         if arrival is None:
-            arrival = Arrival(connection.remote, connection.local, connection.transport, connection.flow)
+            transport = connection.transport
+            arrival = Arrival(
+                connection.remote,
+                connection.local,
+                transport,
+                connection.flow,
+                transport in _SECURE,
+                connection.identities,
+            )
             self._arrivals[connection.flow] = arrival
         return arrival
 
-    def stream_opened(self, connection: StreamConnection) -> None:
-        """A connection stands; one too many is closed again."""
-        if connection.flow not in self._connections:
-            if len(self._connections) >= self._max_connections:
+    def stream_begun(self, connection: StreamConnection) -> None:
+        """A handshake begins; one too many, in all or of one host, is cut short."""
+        if connection.listener:
+            host = connection.remote[0]
+            limits = self._limits
+            full = len(self._connections) >= self._max_connections or len(self._shaking) >= limits.handshakes
+            if full or self._shaking_of[host] >= limits.handshakes_of_one:
                 connection.close()
                 return
             self._connections[connection.flow] = connection
-            self._by_peer[connection.transport, connection.remote] = connection
+            self._shaking[connection.flow] = host
+            self._shaking_of[host] += 1
+        self._user.unfinished(connection)
+
+    def _shaken(self, connection: StreamConnection) -> None:
+        host = self._shaking.pop(connection.flow, None)
+        if host is not None:
+            self._shaking_of[host] -= 1
+            if not self._shaking_of[host]:
+                del self._shaking_of[host]
+
+    def stream_opened(self, connection: StreamConnection) -> None:
+        """A connection stands; one too many is closed again."""
+        self._shaken(connection)
+        if connection.flow not in self._connections and len(self._connections) >= self._max_connections:
+            connection.close()
+            return
+        if connection.listener:
+            self._connections[connection.flow] = connection
+            if (
+                connection.transport == "tcp"
+            ):  # the others are reused by their flow: who is at that address is not proven
+                self._by_peer[_peer_key("tcp", connection.remote, "")] = connection
         self._user.opened(connection)
 
     def stream_message(self, connection: StreamConnection, data: bytes) -> None:
@@ -356,7 +437,26 @@ class Transports:
         """It is gone."""
         self._connections.pop(connection.flow, None)
         self._arrivals.pop(connection.flow, None)
-        key = (connection.transport, connection.remote)
+        self._shaken(connection)
+        key = _peer_key(connection.transport, connection.remote, connection.name)
         if self._by_peer.get(key) is connection:
             del self._by_peer[key]
         self._user.closed(connection, error)
+
+
+def _peer_key(transport: str, remote: Address, name: str) -> tuple[str, Address, str]:
+    """A connection is shared by those who want the same peer; who that is, is proven to TLS and told to a web server by name."""
+    return (transport, remote, "" if transport == "tcp" else (name or remote[0]).lower())
+
+
+def _web_framing() -> Callable[..., Framing]:
+    """The WebSocket framing, whose library is optional.
+
+    Raises:
+        TransportError: the library is missing; says how to get it.
+    """
+    try:
+        from voipgw.net.websocket import WebSocketFraming
+    except ImportError as error:
+        raise TransportError("ws and wss need the package wsproto: pip install 'voipgw[ws]'") from error
+    return WebSocketFraming

@@ -37,6 +37,7 @@ class Arrival:
     transport: str  #: "udp", "tcp", "tls", "ws", "wss"
     flow: int = 0  #: names the connection (or the socket, for udp) as long as the endpoint lives
     secure: bool = False  #: TLS below
+    identities: tuple[str, ...] = ()  #: SIP domains that the peer's certificate proves (RFC 5922 section 7.1)
 
     @property
     def back(self) -> Destination:

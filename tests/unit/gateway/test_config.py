@@ -20,6 +20,8 @@ from voipgw.gateway.config import (
     [
         ("udp:127.0.0.1:5060", Listen("udp", "127.0.0.1", 5060)),
         ("tcp:[::1]:0", Listen("tcp", "::1", 0)),
+        ("tls:127.0.0.1:5061", Listen("tls", "127.0.0.1", 5061)),
+        ("wss:[::]:443", Listen("wss", "::", 443)),
         ("udp:gw.example:5080", Listen("udp", "gw.example", 5080)),
     ],
 )
@@ -36,7 +38,10 @@ def test_a_listener_is_read_and_written(text: str, listen: Listen) -> None:
         ("udp:::1:5060", "not TRANSPORT:HOST:PORT"),
         ("sctp:127.0.0.1:5060", "unknown transport 'sctp'"),
         ("udp:127.0.0.1:70000", "over 65535"),
-        ("tls:127.0.0.1:5061", "transport 'tls' is not in this version yet"),
+        (
+            "sctp:127.0.0.1:5061",
+            "unknown transport 'sctp' in 'sctp:127.0.0.1:5061'; it is one of udp, tcp, tls, ws, wss",
+        ),
         ("udp:[1.2.3.4]:5060", "not an IPv6 address"),
     ],
 )

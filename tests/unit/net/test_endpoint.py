@@ -53,7 +53,9 @@ def test_a_port_in_use_is_named_in_one_line(play: Any) -> None:
         for listener in list(endpoint.listeners):
             with pytest.raises(TransportError, match=rf"^{listener}: .*in use$"):
                 await endpoint.listen(listener.transport, "127.0.0.1", listener.port)
-        with pytest.raises(TransportError, match=r"^sctp:127\.0\.0\.1:5060: the transports are udp and tcp$"):
+        with pytest.raises(
+            TransportError, match=r"^sctp:127\.0\.0\.1:5060: the transports are udp, tcp, tls, ws and wss$"
+        ):
             await endpoint.listen("sctp", "127.0.0.1", 5060)
         with pytest.raises(TransportError, match=r"^udp:192\.0\.2\.1:5060: "):
             await endpoint.listen("udp", "192.0.2.1", 5060)

@@ -224,3 +224,68 @@ def test_requests_to_one_peer_share_a_connection(party: Any, play: Any) -> None:
         assert all(caller.seen == ["200 OPTIONS"] for caller in callers)
 
     play(main)
+
+
+async def flow_to(stage: Any, party: Any, **limits: float) -> tuple[Any, Client, Any]:
+    """An endpoint that has opened a connection to the test, with one request answered: endpoint, the test's end, server."""
+    taken: asyncio.Queue[Client] = asyncio.Queue()
+    server = await asyncio.start_server(lambda reader, writer: taken.put_nowait(Client(reader, writer)), "127.0.0.1", 0)
+    endpoint = await stage.endpoint("tcp", settings=EndpointSettings(stream=StreamLimits(**limits)))
+    user = party(f"sip:127.0.0.1:{server.sockets[0].getsockname()[1]};transport=tcp")
+    endpoint.perform(user, [SendRequest(user.request("OPTIONS"), user)])
+    client = await taken.get()
+    request = parse(await client.reader.readuntil(b"\r\n\r\n"))
+    client.send(bytes(Response.answer(request, 200)))  # type: ignore[arg-type]
+    await user.wait()
+    return endpoint, client, server
+
+
+def test_a_connection_that_we_opened_is_kept_alive_by_pings(play: Any, party: Any) -> None:
+    async def main(stage: Any) -> None:
+        endpoint, client, server = await flow_to(stage, party, ping_s=0.02, pong_s=5.0, idle_s=5.0)
+        for _ in range(3):
+            assert await client.exactly(4) == b"\r\n\r\n"
+            client.send(b"\r\n")
+        assert endpoint.connections == 1
+        client.writer.close()
+        server.close()
+
+    play(main)
+
+
+def test_a_peer_that_answered_pings_and_stops_is_gone(play: Any, party: Any) -> None:
+    async def main(stage: Any) -> None:
+        endpoint, client, server = await flow_to(stage, party, ping_s=0.02, pong_s=0.02)
+        assert await client.exactly(4) == b"\r\n\r\n"
+        client.send(b"\r\n")
+        await client.ended()
+        assert endpoint.connections == 0
+        client.writer.close()
+        server.close()
+
+    play(main)
+
+
+def test_a_peer_that_never_answers_pings_is_left_alone(play: Any, party: Any) -> None:
+    async def main(stage: Any) -> None:
+        endpoint, client, server = await flow_to(stage, party, ping_s=0.02, pong_s=0.01)
+        assert await client.exactly(12) == b"\r\n\r\n" * 3
+        assert endpoint.connections == 1
+        client.writer.close()
+        server.close()
+
+    play(main)
+
+
+def test_a_request_whose_connection_breaks_before_any_answer_fails_at_once(play: Any, party: Any) -> None:
+    async def main(stage: Any) -> None:
+        endpoint, client, server = await flow_to(stage, party)
+        user = party(f"sip:127.0.0.1:{server.sockets[0].getsockname()[1]};transport=tcp")
+        endpoint.perform(user, [SendRequest(user.request("OPTIONS", 2), user)])
+        await client.reader.readuntil(b"\r\n\r\n")
+        client.writer.close()
+        await user.wait()
+        assert "closed" in str(user.errors[0])
+        server.close()
+
+    play(main)
