@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -146,3 +147,24 @@ def test_calls_succeed_where_a_tenth_of_the_datagrams_is_lost(
     records = gateway.records()
     assert len({record["call_id"] for record in records}) == len(records) == 20
     assert all((record["cause"], record["sip_status"]) == (16, 200) for record in records)
+
+
+@pytest.mark.parametrize(
+    "listen",
+    [("udp:0.0.0.0:0",), ("udp:127.0.0.3:0", "udp:127.0.0.1:0"), ("udp:0.0.0.0:0", "udp:127.0.0.1:0")],
+    ids=" ".join,
+)
+def test_a_call_leaves_by_an_address_that_the_trunk_can_answer_to(
+    listen: tuple[str, ...], trunk_gateway: Callable[..., Gateway], sipp: Callable[..., Sipp], tone: str
+) -> None:
+    callee = sipp("callee_talks", "-rtp_echo", RING_MS="20", **ULAW)
+    gateway = trunk_gateway(*LOOPBACK, "--to", f"sip:localhost:{callee.port}", listen=listen)
+    port = gateway.listen[-1].rpartition(":")[2]
+    caller = sipp("caller_talks", f"127.0.0.1:{port}", SOUND=tone, TALK_MS="300", **ULAW)
+    caller.succeeded()
+    callee.succeeded()
+    gateway.stop()
+    for peer in (caller, callee):
+        received = "".join(re.findall(r"message received.*?(?=-----|\Z)", peer.messages, re.S))
+        assert set(re.findall(r"(?:Contact: <sip:|c=IN IP4 )([0-9.]+)", received)) == {"127.0.0.1"}
+    assert all(leg["packets_received"] > 10 for leg in gateway.records()[0]["media"])

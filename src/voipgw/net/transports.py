@@ -6,7 +6,7 @@ import asyncio
 import functools
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import attrs
@@ -154,7 +154,7 @@ class Transports:
         self._arrivals: dict[int, Arrival] = {}  #: of connections, by flow
         self._connecting: set[asyncio.Task[None]] = set()
         self._near: dict[str, str] = {}
-        self._fitting: dict[tuple[str, bool], dict[int | None, Listener]] = {}
+        self._fitting: dict[tuple[str, bool], dict[int, Listener]] = {}
         self._sent_by: dict[tuple[str, str, int | None], str] = {}
         self.listeners: list[Listener] = []
 
@@ -193,7 +193,8 @@ class Transports:
         return server.address[1]
 
     def listener_for(self, transport: str, host: str, flow: int | None = None) -> Listener | None:
-        """The listening point that requests to ``host`` leave from: the one of ``flow``, else the first of the same family.
+        """The listening point that requests to ``host`` leave from: the one of ``flow``, else that of the same family whose
+        host such requests leave from, else one of every host, else the first.
 
         ``flow`` may also name a connection, and then stands for the listening point that took it.
         """
@@ -203,8 +204,14 @@ class Transports:
         fitting = self._fitting.get(key)
         if fitting is None:
             same = [x for x in self.listeners if (x.transport, ":" in x.host) == key]
-            fitting = self._fitting[key] = {x.flow: x for x in same} | ({None: same[0]} if same else {})
-        return fitting.get(flow) or fitting.get(None)
+            fitting = self._fitting[key] = {x.flow: x for x in same}
+        return fitting.get(flow or 0) or self._nearest(fitting.values(), host)
+
+    def _nearest(self, listeners: Collection[Listener], host: str) -> Listener | None:
+        if len(listeners) < 2:
+            return next(iter(listeners), None)
+        near = self._near_address(host)
+        return min(listeners, key=lambda listener: (listener.host != near, listener.host not in _ANY))
 
     def own_host(self, listener: Listener, toward: str) -> str:
         """The host by which a peer at ``toward`` reaches ``listener``: advertised, bound, or found by the routing table."""
