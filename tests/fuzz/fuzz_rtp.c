@@ -31,6 +31,8 @@ static vg_address address(uint8_t which)
     return a;
 }
 
+static int secure[LEGS]; /* the legs that send SRTP */
+
 static void check_outputs(vg_core *core)
 {
     const vg_output *outputs;
@@ -38,6 +40,10 @@ static void check_outputs(vg_core *core)
     for (size_t i = 0; i < count; i++) {
         vg_rtp_header header;
         vg_rtcp_report report;
+        if (secure[outputs[i].leg]) {
+            if (outputs[i].length > VG_MAX_PACKET_OCTETS || outputs[i].to.family == 0) abort();
+            continue;
+        }
         int status = outputs[i].channel == VG_CHANNEL_RTP
                          ? vg_rtp_parse(outputs[i].data, outputs[i].length, &header)
                          : vg_rtcp_parse(outputs[i].data, outputs[i].length, 0, &report);
@@ -50,7 +56,7 @@ static void packet(vg_core *core, script *s, int leg, int channel, int64_t now)
     uint8_t how = next(s);
     size_t length = next(s) | (size_t)(next(s) & 7) << 8;
     vg_address source = address(next(s));
-    uint8_t *data = calloc(1, length ? length : 1); /* its own block, so that a read beyond is seen */
+    uint8_t *data = calloc(1, length + VG_SRTP_TRAILER_OCTETS); /* its own block, so that a read beyond is seen */
     if (data == NULL) return;
     for (size_t i = 0; i < length && i < 24; i++) data[i] = next(s);
     if ((how & 1) && length > 1) {
@@ -61,6 +67,31 @@ static void packet(vg_core *core, script *s, int leg, int channel, int64_t now)
     vg_core_packet(core, leg, channel, data, length, &source, now);
     check_outputs(core);
     free(data);
+}
+
+static vg_srtp *keys(uint8_t which)
+{
+    uint8_t key[32] = {which}, salt[14] = {0};
+    vg_srtp_keys session;
+    vg_srtp_derive(which % VG_SRTP_PROFILES, key, salt, &session);
+    return vg_srtp_new(which % VG_SRTP_PROFILES, &session, 2);
+}
+
+/* A packet that the peer of a leg may have protected with a key that the script may have given. */
+static void authentic(vg_core *core, script *s, int leg, int64_t now)
+{
+    static uint16_t sequence;
+    uint8_t data[300] = {0x80, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4};
+    size_t length = 12u + next(s);
+    vg_srtp *srtp = keys(next(s) & 7);
+    vg_address source = address(next(s));
+    sequence = (uint16_t)(sequence + next(s));
+    data[2] = (uint8_t)(sequence >> 8);
+    data[3] = (uint8_t)sequence;
+    if (vg_srtp_protect(srtp, data, length, sizeof data, &length) == VG_OK)
+        vg_core_packet(core, leg, VG_CHANNEL_RTP, data, length, &source, now);
+    vg_srtp_free(srtp);
+    check_outputs(core);
 }
 
 static void start(vg_core *core, script *s, int leg, int64_t now)
@@ -77,7 +108,11 @@ static void start(vg_core *core, script *s, int leg, int64_t now)
     c.direction = how & 32 ? 3 : next(s) & 3;
     c.latch = next(s) & 3;
     c.in_band = how >> 7;
-    vg_core_apply(core, &c, now);
+    c.secure = how & 64 ? 1 : 0;
+    uint8_t which = next(s);
+    if (which & 1) c.srtp_send = keys(which >> 1 & 7);
+    if (which & 2) c.srtp_receive = keys(which >> 4 & 7);
+    if (vg_core_apply(core, &c, now) == VG_OK) secure[leg] = c.secure;
 }
 
 static void play(vg_core *core, script *s, int leg, int64_t now)
@@ -122,6 +157,7 @@ static void record(vg_core *core, script *s, int leg, vg_record *held, int *reco
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     script s = {data, size};
+    memset(secure, 0, sizeof secure);
     vg_core_settings settings = {.max_legs = LEGS, .jitter_depth_ms = next(&s) * 2, .media_timeout_ms = 1000,
                                  .police_packets_s = 300, .events = 16, .utc_offset_us = 1};
     vg_core *core = vg_core_new(&settings);
@@ -153,7 +189,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         case 10: play(core, &s, leg, now); break;
         case 11: case 12: simple(core, &s, leg, now); break;
         case 13: record(core, &s, leg, held, &recording, now); break;
-        case 14: while (vg_core_next_event(core, &event)) continue; break;
+        case 14:
+            authentic(core, &s, leg, now);
+            while (vg_core_next_event(core, &event)) continue;
+            break;
         default: now += 100000 * (int64_t)next(&s); break;
         }
         check_outputs(core);

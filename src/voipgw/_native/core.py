@@ -120,6 +120,7 @@ class Counters(NamedTuple):
     latched: int
     unbridgeable: int
     line_frames: int
+    unprotected: int
     rejected: tuple[int, ...]
     jitter_us: int
     round_trip_us: int
@@ -196,6 +197,15 @@ def command(
     for name, value in fields.items():
         setattr(out, name, value)
     return out
+
+
+def secure(command: Any, send: Any, receive: Any) -> None:
+    """Let a START command be one of SRTP; keys (``_native.srtp.new``) are handed over with it, None leaves those that are."""
+    command.secure = 1
+    if send is not None:
+        command.srtp_send = send
+    if receive is not None:
+        command.srtp_receive = receive
 
 
 def copy_pcm(pcm: npt.NDArray[np.int16]) -> Any:
@@ -340,7 +350,8 @@ class SteppedCore:
 
     def packet(self, leg: int, channel: int, data: bytes, source: Address) -> None:
         """A packet arrived."""
-        buffer: Any = ffi.new("uint8_t[]", data)
+        buffer: Any = ffi.new("uint8_t[]", len(data) + lib.VG_SRTP_TRAILER_OCTETS)
+        ffi.memmove(buffer, data, len(data))
         lib.vg_core_packet(self._core, leg, channel, buffer, len(data), pack_address(source), self.now_us)
         self._collect()
 

@@ -26,6 +26,7 @@ void vg_core_free(vg_core *core)
     if (core == NULL) return;
     for (int i = 0; core->legs != NULL && i < core->high_leg; i++) {
         vg_sound_free(&core->legs[i]);
+        vg_secure_free(&core->legs[i]);
         free(core->legs[i].jitter);
         free(core->legs[i].detector);
     }
@@ -281,6 +282,7 @@ static void close_leg(vg_core *core, int index, int64_t now_us)
     say_bye(core, leg, now_us);
     vg_sound_detect(core, leg, 0);
     vg_sound_free(leg);
+    vg_secure_free(leg);
     leg->kind = VG_LEG_FREE;
     core->due_us[index] = VG_NEVER;
     core->open_legs--;
@@ -291,6 +293,17 @@ static void set_capture(vg_core *core, vg_capture *capture, int64_t now_us)
 {
     if (core->capture != NULL) vg_core_event(core, VG_EVENT_CAPTURE_ENDED, -1, 0, 0, 0, now_us);
     core->capture = capture;
+}
+
+static int start(vg_core *core, vg_leg *leg, const vg_command *command, int64_t now_us)
+{
+    if (leg == NULL || leg->kind != VG_LEG_RTP || command->clock_rate < 1000 || command->ptime_ms < 5) {
+        vg_secure_drop(command);
+        return VG_EINVAL;
+    }
+    if (vg_secure_start(leg, command) != VG_OK) return VG_EINVAL;
+    vg_receive_start(core, leg, command, now_us);
+    return VG_OK;
 }
 
 int vg_core_apply(vg_core *core, const vg_command *command, int64_t now_us)
@@ -313,12 +326,9 @@ int vg_core_apply(vg_core *core, const vg_command *command, int64_t now_us)
         break;
     }
     vg_leg *leg = vg_core_leg(core, command->leg);
+    if (command->kind == VG_CMD_START) return start(core, leg, command, now_us);
     if (leg == NULL) return VG_EINVAL;
     switch (command->kind) {
-    case VG_CMD_START:
-        if (leg->kind != VG_LEG_RTP || command->clock_rate < 1000 || command->ptime_ms < 5) return VG_EINVAL;
-        vg_receive_start(core, leg, command, now_us);
-        return VG_OK;
     case VG_CMD_BYE:
         say_bye(core, leg, now_us);
         return VG_OK;
@@ -425,6 +435,7 @@ int vg_core_statistics(const vg_core *core, int index, vg_leg_statistics *out)
         .latched = leg->latched,
         .unbridgeable = leg->unbridgeable,
         .line_frames = leg->line_frames,
+        .unprotected = leg->unprotected,
         .packets_lost = vg_rtp_source_lost(&leg->rx),
         .round_trip_us = leg->round_trip_us,
         .jitter_us = (uint32_t)((uint64_t)leg->rx.jitter_q4 * 1000000 / 16 / rate),

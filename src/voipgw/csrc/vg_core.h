@@ -7,7 +7,8 @@
  * There are no sockets, threads, clocks or logs here. Whoever owns the core calls it from one thread: commands through
  * vg_core_apply, packets, frames of a line, the time. What is to be sent is appended to a vector of outputs, valid until the
  * next input; what happened goes into a bounded ring that another thread may read. Times are microseconds of a clock that
- * never goes back. Packets are handled without allocation; commands may allocate. Left out: SRTP, codecs other than G.711
+ * never goes back. Packets are handled without allocation; commands may allocate. A leg that was
+ * given keys sends SRTP and takes nothing else. Left out: codecs other than G.711
  * except where relayed, adaptive jitter buffers. */
 #ifndef VG_CORE_H
 #define VG_CORE_H
@@ -15,6 +16,7 @@
 #include "vg_jitter.h"
 #include "vg_rtcp.h"
 #include "vg_rtp.h"
+#include "vg_srtp.h"
 
 /* cffi: begin */
 #define VG_CHANNEL_RTP 0
@@ -58,7 +60,8 @@ typedef struct {
 /* Commands. Fields that a command does not name are ignored. */
 #define VG_CMD_OPEN_RTP 1     /* leg ssrc sequence timestamp seed local cname cname_length (rtp_fd rtcp_fd family: vg_io) */
 #define VG_CMD_OPEN_LINE 2    /* leg codec frame_samples (rtp_fd: vg_io) */
-#define VG_CMD_START 3        /* leg remote signalling codec clock_rate payload types ptime_ms direction latch in_band */
+#define VG_CMD_START 3        /* leg remote signalling codec clock_rate payload types ptime_ms direction latch in_band secure;
+                                 srtp_send srtp_receive (taken over), NULL: as before */
 #define VG_CMD_CLOSE 4        /* leg; answers with VG_EVENT_CLOSED */
 #define VG_CMD_BRIDGE 5       /* leg other (the same: an echo); value 1: through jitter buffers even where a relay would do */
 #define VG_CMD_UNBRIDGE 6     /* leg */
@@ -96,8 +99,11 @@ typedef struct {
     int16_t direction;          /* VG_DIRECTION_... together */
     int16_t latch;
     int16_t in_band;            /* look for digits in the sound even where telephone-event is negotiated */
+    int16_t secure;             /* 1: SRTP and SRTCP only */
     int32_t frame_samples;
     int32_t clock_rate;
+    vg_srtp *srtp_send;
+    vg_srtp *srtp_receive;
     int32_t rtp_fd;
     int32_t rtcp_fd;
     uint8_t cname[24];
@@ -139,7 +145,9 @@ typedef struct {
 #define VG_REJECT_OVERSIZED 9
 #define VG_REJECT_RTCP 10        /* malformed RTCP */
 #define VG_REJECT_STALE 11       /* from before a switch of the source, cannot be relayed in order any more */
-#define VG_REJECT_REASONS 12
+#define VG_REJECT_AUTHENTICATION 12 /* not protected with the peer's key */
+#define VG_REJECT_REPLAY 13      /* SRTP that has been, or is too old */
+#define VG_REJECT_REASONS 14
 
 typedef struct {
     uint64_t packets_sent;
@@ -153,7 +161,8 @@ typedef struct {
     uint64_t latched;             /* times that a source address was learnt */
     uint64_t unbridgeable;        /* packets whose format the other leg cannot take */
     uint64_t line_frames;
-    uint64_t rejected[12];
+    uint64_t unprotected;         /* packets that were not sent since SRTP could not protect them */
+    uint64_t rejected[14];
     int64_t packets_lost;
     int64_t round_trip_us;        /* -1: not known */
     uint32_t jitter_us;
@@ -182,7 +191,8 @@ void vg_core_free(vg_core *core);
 
 /* VG_EINVAL: no such leg, or not in a state for this. Data that a command hands over is freed by the core in any case. */
 int vg_core_apply(vg_core *core, const vg_command *command, int64_t now_us);
-/* A packet of up to VG_MAX_PACKET_OCTETS for a leg. data is changed and must stay until the outputs are sent. */
+/* A packet of up to VG_MAX_PACKET_OCTETS for a leg. data is changed, has room for VG_SRTP_TRAILER_OCTETS more, and must stay
+ * until the outputs are sent. */
 void vg_core_packet(vg_core *core, int leg, int channel, uint8_t *data, size_t length, const vg_address *source,
                     int64_t now_us);
 /* A frame of n octets from a line; writes the n octets that go back to it. VG_EINVAL: no line, or n out of range. */

@@ -93,8 +93,26 @@ static int learnt(vg_leg *leg, const vg_address *source, const vg_rtp_header *he
     return leg->candidate_count >= LEARN_AFTER;
 }
 
+/* An authentic packet shows where its sender is, unless it is an old one that was held back. */
+static void follow(vg_leg *leg, const vg_address *source, const vg_rtp_header *header)
+{
+    int old = leg->rx.started && leg->rx.ssrc == header->ssrc && (int16_t)(header->sequence - leg->rx.max_sequence) <= 0;
+    if (old && leg->source_fixed) return;
+    if (!same_address(&leg->source, source)) {
+        leg->latched++;
+        leg->source = *source;
+        leg->rtcp_to = *source;
+        leg->rtcp_to.port++;
+    }
+    leg->source_fixed = 1;
+}
+
 static int from_peer(vg_leg *leg, const vg_address *source, const vg_rtp_header *header)
 {
+    if (leg->secure) {
+        follow(leg, source, header);
+        return 1;
+    }
     if (leg->source_fixed) return same_address(&leg->source, source);
     if (leg->allowed.family != 0 && !same_ip(&leg->allowed, source)) return 0;
     if (!same_address(&leg->remote, source)) {
@@ -126,7 +144,10 @@ static int counted(vg_leg *leg, const vg_rtp_header *header, int64_t now_us)
 {
     if (leg->rx.started && leg->rx.ssrc == header->ssrc) {
         leg->new_seen = 0;
-        return vg_rtp_source_update(&leg->rx, header->sequence) == VG_OK ? VG_OK : VG_REJECT_SEQUENCE + 1;
+        uint32_t base = leg->rx.base_sequence;
+        if (vg_rtp_source_update(&leg->rx, header->sequence) != VG_OK) return VG_REJECT_SEQUENCE + 1;
+        if (leg->rx.base_sequence != base) leg->epoch++; /* restarted: what is relayed goes on without the jump */
+        return VG_OK;
     }
     if (leg->rx.started) {
         int second = leg->new_seen && leg->new_ssrc == header->ssrc && (uint16_t)(leg->new_sequence + 1) == header->sequence;
@@ -327,7 +348,16 @@ void vg_core_packet(vg_core *core, int index, int channel, uint8_t *data, size_t
         return;
     }
     /* RFC 5761 section 4: these types are RTCP wherever they come. */
-    if (channel == VG_CHANNEL_RTCP || (length >= 2 && data[1] >= 192 && data[1] <= 223)) {
+    int rtcp = channel == VG_CHANNEL_RTCP || (length >= 2 && data[1] >= 192 && data[1] <= 223);
+    if (leg->secure) {
+        int possible = leg->allowed.family == 0 || same_ip(&leg->allowed, source);
+        int refused = possible ? vg_secure_open(leg, rtcp, data, &length) : VG_REJECT_SOURCE + 1;
+        if (refused) {
+            leg->rejected[refused - 1]++;
+            return;
+        }
+    }
+    if (rtcp) {
         receive_rtcp(core, leg, data, length, source, now_us);
         return;
     }

@@ -5,9 +5,10 @@
 
 uint8_t *vg_output_room(vg_core *core, size_t octets)
 {
+    octets = (octets + VG_SRTP_TRAILER_OCTETS + 7) & ~(size_t)7;
     if (core->arena_used + octets > VG_ARENA_OCTETS || core->output_count >= VG_MAX_OUTPUTS) return NULL;
     uint8_t *room = core->arena + core->arena_used;
-    core->arena_used += (octets + 7) & ~(size_t)7;
+    core->arena_used += octets;
     return room;
 }
 
@@ -15,6 +16,10 @@ void vg_output_add(vg_core *core, vg_leg *leg, int channel, const vg_address *to
                    int64_t now_us)
 {
     if (core->output_count >= VG_MAX_OUTPUTS) return;
+    if (leg->secure && vg_secure_seal(leg, channel, data, &length) != VG_OK) {
+        leg->unprotected++;
+        return;
+    }
     int index = vg_leg_index(core, leg);
     core->outputs[core->output_count++] =
         (vg_output){.leg = index, .channel = channel, .to = *to, .length = (uint32_t)length, .data = data};

@@ -95,6 +95,7 @@ typedef struct {
     uint8_t heard;           /* STARTED has been said */
     uint8_t stopped;         /* STOPPED has been said for this silence */
     uint8_t source_fixed;    /* source is where packets come from, proven */
+    uint8_t secure;          /* SRTP and SRTCP only */
     int32_t peer;
     int32_t record_side;     /* 0 left, 1 right */
     vg_record *record;
@@ -127,7 +128,12 @@ typedef struct {
     int32_t tokens;          /* policing, in thousandths of a packet */
     int64_t tokens_us;
     uint64_t packets_received, octets_received, comfort_noise, ssrc_changes, latched, unbridgeable, line_frames;
+    uint64_t unprotected;
     uint64_t rejected[VG_REJECT_REASONS];
+
+    vg_srtp *srtp_send;
+    vg_srtp *srtp_receive;
+    vg_srtp *srtp_before;    /* the key before, until a packet under srtp_receive has come */
 
     vg_sender tx;
     uint32_t random;
@@ -201,6 +207,13 @@ void vg_rtcp_schedule(vg_leg *leg, int64_t now_us, int first);
 /* vg_core_receive.c */
 int64_t vg_receive_timeouts(vg_core *core, int index, int64_t now_us); /* when it wants to be called next */
 void vg_receive_start(vg_core *core, vg_leg *leg, const vg_command *command, int64_t now_us);
+
+/* vg_core_srtp.c: the keys of a leg */
+int vg_secure_start(vg_leg *leg, const vg_command *command); /* takes the keys of the command over in any case */
+void vg_secure_drop(const vg_command *command);              /* frees the keys of a command that cannot be carried out */
+void vg_secure_free(vg_leg *leg);
+int vg_secure_open(vg_leg *leg, int rtcp, uint8_t *data, size_t *length); /* VG_OK, or VG_REJECT_... + 1 */
+int vg_secure_seal(vg_leg *leg, int channel, uint8_t *data, size_t *length);
 
 /* vg_core_sound.c: what a party hears that is not relayed */
 int vg_sound_active(const vg_leg *leg);

@@ -74,9 +74,9 @@ void vg_rtp_source_jitter(vg_rtp_source *source, uint32_t arrival, uint32_t time
 {
     uint32_t transit = arrival - timestamp;
     if (source->has_transit) {
-        int32_t d = (int32_t)(transit - source->transit);
-        if (d < 0) d = -d;
-        source->jitter_q4 += (uint32_t)d - ((source->jitter_q4 + 8) >> 4);
+        uint32_t d = transit - source->transit;
+        if (d > 0x80000000u) d = 0u - d;
+        source->jitter_q4 += d - ((source->jitter_q4 + 8) >> 4);
     }
     source->transit = transit;
     source->has_transit = 1;

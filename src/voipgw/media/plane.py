@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from voipgw.call.model import Codec, Direction
+from voipgw.srtp.keys import KeyPair
 
 Pcm = npt.NDArray[np.int16]
 
@@ -138,8 +139,11 @@ class RtpStream(Stream, Protocol):
         ptime_ms: int = 20,
         direction: Direction = Direction.SENDRECV,
         signalling: str | None = None,
+        srtp: KeyPair | None = None,
     ) -> None:
         """Begin, or go on with other parameters after a new offer and answer (same SSRC, sequence and timestamps).
+
+        With ``srtp``, everything is sent as SRTP and SRTCP, and nothing else is taken; the same keys again go on as before.
 
         ``signalling`` is the IP address that the peer's signalling came from; where ``remote`` is a private address, media
         is taken from there.

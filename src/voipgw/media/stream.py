@@ -9,14 +9,17 @@ import attrs
 import numpy as np
 
 from voipgw._native import core
+from voipgw._native import srtp as native_srtp
 from voipgw.call.model import Codec, Direction
 from voipgw.errors import ConfigurationError, LocalProtocolError, NegotiationError, TransportError
 from voipgw.media.plane import AudioPort, Pcm, PortPair, StreamStatistics, ToneSegment
 from voipgw.media.player import tones_of
+from voipgw.srtp.keys import PROFILES, KeyPair, MasterKey
 
 if TYPE_CHECKING:
     from voipgw.media.engine import MediaEngine
 
+RECEIVED_SSRCS = 16  #: that one key of a peer may be used for, authentic ones
 DIGITS = frozenset("0123456789*#ABCD")
 _FLOWS = {
     Direction.SENDRECV: core.SEND | core.RECEIVE,
@@ -38,6 +41,7 @@ class StreamDetails:
     comfort_noise: int  #: packets of RFC 3389, not used
     unbridgeable: int  #: packets in a format that the bridged leg cannot take
     line_frames: int
+    unprotected: int  #: packets that were not sent since SRTP could not protect them
     remote_jitter_ms: float  #: as the peer reported
     remote_lost: int  #: as the peer reported
     dropped_samples: int  #: taken out of a jitter buffer to follow a clock, or for want of room
@@ -129,7 +133,7 @@ class EngineStream:
         """Counters beyond ``statistics``."""
         counters = self._counters()
         if counters is None:
-            return StreamDetails({}, 0, 0, 0, 0, 0, 0, 0, 0.0, 0, 0, 0, 0, None)
+            return StreamDetails({}, 0, 0, 0, 0, 0, 0, 0, 0, 0.0, 0, 0, 0, 0, None)
         rejected = {reason: counters.rejected[at] for reason, at in core.REJECTIONS.items() if counters.rejected[at]}
         return StreamDetails(
             rejected=rejected,
@@ -140,6 +144,7 @@ class EngineStream:
             comfort_noise=counters.comfort_noise,
             unbridgeable=counters.unbridgeable,
             line_frames=counters.line_frames,
+            unprotected=counters.unprotected,
             remote_jitter_ms=counters.remote_jitter_us / 1000,
             remote_lost=counters.remote_lost,
             dropped_samples=counters.dropped,
@@ -182,11 +187,12 @@ class EngineStream:
 class EngineRtpStream(EngineStream):
     """An RTP session; implements ``voipgw.media.plane.RtpStream``."""
 
-    __slots__ = ("_pair",)
+    __slots__ = ("_keys", "_pair")
 
     def __init__(self, engine: MediaEngine, leg: int, pair: PortPair) -> None:
         super().__init__(engine, leg, "")
         self._pair = pair
+        self._keys: KeyPair | None = None
         self.started = False
 
     @property
@@ -205,6 +211,7 @@ class EngineRtpStream(EngineStream):
         ptime_ms: int = 20,
         direction: Direction = Direction.SENDRECV,
         signalling: str | None = None,
+        srtp: KeyPair | None = None,
     ) -> None:
         """See ``RtpStream.start``.
 
@@ -247,11 +254,28 @@ class EngineRtpStream(EngineStream):
             raise TransportError(f"{error}; a numeric address is right") from None
         self.codec = name if plain else codec.name
         self.started = True
+        self._add_keys(command, srtp)
         self._engine.apply(command)
+
+    def _add_keys(self, command: object, keys: KeyPair | None) -> None:
+        """Those of ``keys`` that are new go into the command, made ready here and not on the engine's thread."""
+        before, self._keys = self._keys, keys
+        if keys is None:
+            return
+        send = _srtp(keys.send, 1) if before is None or before.send != keys.send else None
+        receive = None
+        if before is None or before.receive != keys.receive:
+            receive = _srtp(keys.receive, RECEIVED_SSRCS)
+        core.secure(command, send, receive)
 
     def released(self) -> None:
         """Give the ports back."""
         self._pair.close()
+
+
+def _srtp(master: MasterKey, streams: int) -> object:
+    number = PROFILES[master.profile].number
+    return native_srtp.new(number, native_srtp.SessionKeys.derive(number, master.key, master.salt), streams)
 
 
 class EngineLineStream(EngineStream):

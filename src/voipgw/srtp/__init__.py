@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from voipgw.srtp.context import Context
-from voipgw.srtp.keys import PROFILES, MasterKey, Profile, SessionKeys
+from voipgw.srtp.keys import PROFILES, KeyPair, MasterKey, Profile, SessionKeys
 
-__all__ = ["PROFILES", "Context", "MasterKey", "Profile", "SessionKeys"]
+__all__ = ["PROFILES", "Context", "KeyPair", "MasterKey", "Profile", "SessionKeys"]

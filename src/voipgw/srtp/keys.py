@@ -79,6 +79,14 @@ class MasterKey:
 
 
 @attrs.frozen
+class KeyPair:
+    """The keys of both directions of a stream, seen from us."""
+
+    send: MasterKey
+    receive: MasterKey
+
+
+@attrs.frozen
 class SessionKeys:
     """The session keys of RTP or of RTCP (RFC 3711 section 4.3.2); ``auth`` is of no use with AEAD."""
 
