@@ -207,7 +207,7 @@ def test_help_names_every_option_that_works(program: str, tmp_path: Path) -> Non
         ["--srtp-in", "sdes"], ["--srtp-out", "sdes"], ["--ice", "lite"], ["--cert", "x.pem"], ["--key", "x.pem"], ["--ca", "x.pem"],
         ["--client-ca", "x.pem"], ["--workers", "4"], ["--media-legs"], ["--media-latch", "any"], ["--sdes-in-clear"],
         ["--public-address", "192.0.2.1"], ["--register", "sip:registrar.example"], ["--media", "rtpengine:127.0.0.1:2223"],
-        ["--codecs", "G722,PCMU"], ["--listen", "tls:127.0.0.1:0"], ["--listen", "wss:127.0.0.1:0"],
+        ["--codecs", "opus,PCMU"], ["--listen", "tls:127.0.0.1:0"], ["--listen", "wss:127.0.0.1:0"],
     ],
     ids="".join,
 )  # fmt: skip

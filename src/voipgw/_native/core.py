@@ -18,7 +18,22 @@ Address = tuple[str, int]
 
 RTP: int = lib.VG_CHANNEL_RTP
 RTCP: int = lib.VG_CHANNEL_RTCP
-CODECS: dict[str, int] = {"PCMU": lib.VG_CODEC_ULAW, "PCMA": lib.VG_CODEC_ALAW}
+LAWS: dict[str, int] = {"PCMU": lib.VG_CODEC_ULAW, "PCMA": lib.VG_CODEC_ALAW}
+CODECS: dict[tuple[str, int], int] = {
+    ("PCMU", 8000): lib.VG_CODEC_ULAW,
+    ("PCMA", 8000): lib.VG_CODEC_ALAW,
+    ("G722", 8000): lib.VG_CODEC_G722,
+    ("G726-16", 8000): lib.VG_CODEC_G726_16,
+    ("G726-24", 8000): lib.VG_CODEC_G726_24,
+    ("G726-32", 8000): lib.VG_CODEC_G726_32,
+    ("G726-40", 8000): lib.VG_CODEC_G726_40,
+    ("AAL2-G726-16", 8000): lib.VG_CODEC_AAL2_G726_16,
+    ("AAL2-G726-24", 8000): lib.VG_CODEC_AAL2_G726_24,
+    ("AAL2-G726-32", 8000): lib.VG_CODEC_AAL2_G726_32,
+    ("AAL2-G726-40", 8000): lib.VG_CODEC_AAL2_G726_40,
+    ("L16", 8000): lib.VG_CODEC_L16_8000,
+    ("L16", 16000): lib.VG_CODEC_L16_16000,
+}  #: by encoding name and RTP clock rate, of one channel: what can be converted, played and recorded
 OPAQUE: int = lib.VG_CODEC_OPAQUE
 SEND: int = lib.VG_DIRECTION_SEND
 RECEIVE: int = lib.VG_DIRECTION_RECEIVE

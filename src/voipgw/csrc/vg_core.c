@@ -29,6 +29,7 @@ void vg_core_free(vg_core *core)
         vg_secure_free(&core->legs[i]);
         free(core->legs[i].jitter);
         free(core->legs[i].detector);
+        free(core->legs[i].coder);
     }
     for (vg_spare_jitter *spare = core->spare_jitters, *next; spare != NULL; spare = next) {
         next = spare->next;
@@ -146,9 +147,11 @@ void vg_leg_pair(vg_core *core, vg_leg *leg)
 {
     vg_leg *peer = vg_core_leg(core, leg->peer);
     leg->repack = 0;
+    vg_convert_pair(leg, peer);
     if (peer == NULL || leg->kind != VG_LEG_RTP || peer->kind != VG_LEG_RTP || !leg->started || !peer->started) return;
-    int plain = leg->codec != VG_CODEC_OPAQUE && peer->codec != VG_CODEC_OPAQUE;
-    leg->repack = plain && leg->ptime_ms != peer->ptime_ms && vg_leg_sound(leg) != NULL;
+    int g711 = leg->codec < VG_CODEC_OPAQUE && peer->codec < VG_CODEC_OPAQUE;
+    int alike = leg->codec == peer->codec && vg_codec_coded(leg->codec);
+    leg->repack = (g711 || alike) && leg->ptime_ms != peer->ptime_ms && vg_leg_sound(leg) != NULL;
 }
 
 static int open_leg(vg_core *core, const vg_command *command, int64_t now_us)
@@ -196,6 +199,7 @@ static void part(vg_core *core, vg_leg *leg)
     leg->peer = VG_NO_LEG;
     leg->tx.from = VG_FROM_NOTHING;
     leg->through_jitter = 0;
+    leg->convert = 0;
     if (leg->sound != NULL) {
         leg->sound->packed = 0;
         leg->sound->packing = 0;
@@ -260,6 +264,7 @@ static int record_on(vg_core *core, const vg_command *command, int64_t now_us)
     for (int side = 0; side < 2; side++) {
         record_off(core, legs[side], now_us);
         legs[side]->record = command->data;
+        vg_leg_coder(legs[side]);
         legs[side]->record_side = side;
         legs[side]->record_next_us = now_us + VG_RECORD_US;
         vg_leg_due(core, vg_leg_index(core, legs[side]), legs[side]->record_next_us);
@@ -283,6 +288,8 @@ static void close_leg(vg_core *core, int index, int64_t now_us)
     vg_sound_detect(core, leg, 0);
     vg_sound_free(leg);
     vg_secure_free(leg);
+    free(leg->coder);
+    leg->coder = NULL;
     leg->kind = VG_LEG_FREE;
     core->due_us[index] = VG_NEVER;
     core->open_legs--;
@@ -297,7 +304,8 @@ static void set_capture(vg_core *core, vg_capture *capture, int64_t now_us)
 
 static int start(vg_core *core, vg_leg *leg, const vg_command *command, int64_t now_us)
 {
-    if (leg == NULL || leg->kind != VG_LEG_RTP || command->clock_rate < 1000 || command->ptime_ms < 5) {
+    int known = command->codec >= 0 && command->codec < VG_CODECS;
+    if (leg == NULL || leg->kind != VG_LEG_RTP || command->clock_rate < 1000 || command->ptime_ms < 5 || !known) {
         vg_secure_drop(command);
         return VG_EINVAL;
     }

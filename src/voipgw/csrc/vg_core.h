@@ -2,17 +2,18 @@
  *
  * A core is a pool of legs. An RTP leg is a session with one peer; a line leg is the audio of a card, clocked by the card.
  * Legs are bridged in pairs: RTP to RTP is relayed at once, the payload untouched where both sides speak the same format,
- * G.711 converted by table where not; what goes to a line passes a jitter buffer; what comes from a line leaves at once.
+ * G.711 converted by table and everything else by way of linear samples where not; what goes to a line passes a jitter buffer,
+ * which holds G.711; what comes from a line leaves at once.
  *
  * There are no sockets, threads, clocks or logs here. Whoever owns the core calls it from one thread: commands through
  * vg_core_apply, packets, frames of a line, the time. What is to be sent is appended to a vector of outputs, valid until the
  * next input; what happened goes into a bounded ring that another thread may read. Times are microseconds of a clock that
  * never goes back. Packets are handled without allocation; commands may allocate. A leg that was
- * given keys sends SRTP and takes nothing else. Left out: codecs other than G.711
- * except where relayed, adaptive jitter buffers. */
+ * given keys sends SRTP and takes nothing else. Left out: concealment where there is no jitter buffer. */
 #ifndef VG_CORE_H
 #define VG_CORE_H
 
+#include "vg_codec.h"
 #include "vg_jitter.h"
 #include "vg_rtcp.h"
 #include "vg_rtp.h"
@@ -22,10 +23,6 @@
 #define VG_CHANNEL_RTP 0
 #define VG_CHANNEL_RTCP 1
 #define VG_CHANNEL_LINE 2
-
-#define VG_CODEC_ULAW 0   /* equal to VG_LAW_ULAW and VG_LAW_ALAW */
-#define VG_CODEC_ALAW 1
-#define VG_CODEC_OPAQUE 2 /* relayed to its like, not played, recorded or converted */
 
 #define VG_DIRECTION_SEND 1
 #define VG_DIRECTION_RECEIVE 2

@@ -43,14 +43,18 @@ void vg_receive_start(vg_core *core, vg_leg *leg, const vg_command *command, int
 {
     int again = leg->started && same_address(&leg->remote, &command->remote);
     if (leg->codec != command->codec || leg->send_pt != command->send_payload_type) leg->tx.from = VG_FROM_NOTHING;
+    int changed = leg->codec != command->codec;
     leg->codec = (uint8_t)command->codec;
     leg->clock_rate = command->clock_rate;
     leg->send_pt = command->send_payload_type;
     leg->receive_pt = command->receive_payload_type;
     leg->send_event_pt = command->send_event_type;
     leg->receive_event_pt = command->receive_event_type;
-    if (leg->sound != NULL && leg->ptime_ms != command->ptime_ms) leg->sound->packed = leg->sound->packing = 0;
-    leg->ptime_ms = (uint16_t)command->ptime_ms;
+    int ptime_ms = vg_codec_ptime(leg->codec, command->ptime_ms);
+    if (leg->sound != NULL && (leg->ptime_ms != ptime_ms || changed)) leg->sound->packed = leg->sound->packing = 0;
+    if (leg->coder != NULL && leg->ptime_ms != ptime_ms) leg->coder->packed = 0;
+    leg->ptime_ms = (uint16_t)ptime_ms;
+    if (changed) vg_convert_restart(leg);
     leg->direction = (uint8_t)command->direction;
     leg->latch = (uint8_t)command->latch;
     leg->in_band = (uint8_t)(command->in_band != 0);
@@ -229,13 +233,13 @@ static void pass_on(vg_core *core, vg_leg *leg, const vg_rtp_header *header, uin
     uint8_t *payload = data + header->payload.at;
     size_t n = header->payload.length;
     if (peer->codec != leg->codec) {
-        if (peer->codec == VG_CODEC_OPAQUE || leg->codec == VG_CODEC_OPAQUE) {
+        if (peer->codec >= VG_CODEC_OPAQUE || leg->codec >= VG_CODEC_OPAQUE) {
             leg->unbridgeable++;
             return;
         }
         vg_g711_convert(law_of(leg), payload, n, payload);
     }
-    if (peer->jitter != NULL) {
+    if (peer->jitter != NULL && leg->codec < VG_CODEC_OPAQUE) {
         vg_jitter_put(peer->jitter, header->timestamp, payload, n, leg->fresh);
         leg->fresh = 0;
         vg_sound_wake(core, leg->peer, now_us);
@@ -243,7 +247,7 @@ static void pass_on(vg_core *core, vg_leg *leg, const vg_rtp_header *header, uin
         if (peer->repack)
             vg_send_repacked(core, peer, leg, header->timestamp, payload, n, now_us);
         else
-            vg_send_relayed(core, peer, leg, header, data, 0, (uint32_t)n, now_us);
+            vg_send_relayed(core, peer, leg, header, data, 0, vg_codec_units(leg->codec, n), now_us);
     } else {
         peer->sound->packing = 0;
         if (peer->tx.from == VG_FROM_RELAY) peer->tx.from = VG_FROM_NOTHING;
@@ -255,9 +259,13 @@ static void receive_sound(vg_core *core, int index, const vg_rtp_header *header,
     vg_leg *leg = &core->legs[index];
     uint32_t arrival = (uint32_t)((uint64_t)now_us * (uint32_t)leg->clock_rate / 1000000);
     vg_rtp_source_jitter(&leg->rx, arrival, header->timestamp);
-    if (leg->codec != VG_CODEC_OPAQUE && (leg->record != NULL || leg->detector != NULL))
-        vg_sound_heard(core, index, data + header->payload.at, header->payload.length, law_of(leg), now_us);
-    pass_on(core, leg, header, data, now_us);
+    const uint8_t *payload = data + header->payload.at;
+    int hears = leg->record != NULL || leg->detector != NULL;
+    if (leg->codec < VG_CODEC_OPAQUE && hears)
+        vg_sound_heard(core, index, payload, header->payload.length, law_of(leg), now_us);
+    if (leg->convert || (hears && vg_codec_coded(leg->codec)))
+        vg_convert_received(core, index, header->timestamp, payload, header->payload.length, now_us);
+    if (!leg->convert) pass_on(core, leg, header, data, now_us);
 }
 
 static void receive_rtp(vg_core *core, int index, const vg_rtp_header *header, uint8_t *data, int64_t now_us)
@@ -375,6 +383,17 @@ void vg_core_packet(vg_core *core, int index, int channel, uint8_t *data, size_t
     receive_rtp(core, index, &header, data, now_us);
 }
 
+static void line_to_coded(vg_core *core, vg_leg *peer, const uint8_t *octets, size_t n, int law, int64_t now_us)
+{
+    int16_t pcm[VG_MAX_FRAME_SAMPLES];
+    if (vg_sound_active(peer)) {
+        if (peer->coder != NULL) peer->coder->packed = 0;
+        return;
+    }
+    vg_g711_decode(law, octets, n, pcm);
+    vg_convert_send(core, peer, pcm, n, VG_FROM_LINE, now_us);
+}
+
 int vg_core_line_frame(vg_core *core, int index, const uint8_t *in, size_t n, uint8_t *out, int64_t now_us)
 {
     vg_leg *leg = vg_core_leg(core, index);
@@ -387,7 +406,7 @@ int vg_core_line_frame(vg_core *core, int index, const uint8_t *in, size_t n, ui
     vg_leg *peer = vg_core_leg(core, leg->peer);
     if (peer != NULL) {
         const uint8_t *sound = in;
-        if (peer->codec != leg->codec && peer->codec != VG_CODEC_OPAQUE) {
+        if (peer->codec != leg->codec && peer->codec < VG_CODEC_OPAQUE) {
             vg_g711_convert(law, in, n, converted);
             sound = converted;
         }
@@ -396,6 +415,8 @@ int vg_core_line_frame(vg_core *core, int index, const uint8_t *in, size_t n, ui
         } else if (peer->kind == VG_LEG_LINE) {
             vg_jitter_put(peer->jitter, leg->sound->line_time, sound, n, 0);
             leg->sound->line_time += (uint32_t)n;
+        } else if (vg_codec_coded(peer->codec)) {
+            line_to_coded(core, peer, in, n, law, now_us);
         } else if (!vg_sound_active(peer)) {
             vg_send_packed(core, peer, sound, n, now_us);
         } else {

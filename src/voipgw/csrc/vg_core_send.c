@@ -115,7 +115,7 @@ static uint16_t own_sequence(vg_sender *tx)
     return (uint16_t)(tx->sequence + 1);
 }
 
-void vg_send_sound(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, int from, int64_t now_us)
+void vg_send_sound(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, uint32_t samples, int from, int64_t now_us)
 {
     vg_sender *tx = &leg->tx;
     if (!may_send(leg)) {
@@ -130,7 +130,7 @@ void vg_send_sound(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, 
     tx->from = (uint8_t)from;
     vg_rtp_write_header(packet, leg->send_pt, !follows, sequence, timestamp, tx->ssrc);
     memcpy(packet + VG_RTP_HEADER_OCTETS, octets, n);
-    anchor(leg, timestamp, (uint32_t)n, now_us);
+    anchor(leg, timestamp, samples, now_us);
     sent(leg, sequence, n);
     vg_output_add(core, leg, VG_CHANNEL_RTP, &leg->source, packet, VG_RTP_HEADER_OCTETS + n, now_us);
 }
@@ -138,12 +138,13 @@ void vg_send_sound(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, 
 void vg_send_packed(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, int64_t now_us)
 {
     vg_sound *sound = leg->sound;
-    size_t whole = (size_t)leg->ptime_ms * 8;
+    size_t whole = vg_codec_octets(leg->codec, leg->ptime_ms);
     if (whole > VG_MAX_FRAME_SAMPLES) whole = VG_MAX_FRAME_SAMPLES;
-    if (sound == NULL) return;
+    if (sound == NULL || whole == 0) return;
+    uint32_t samples = vg_codec_units(leg->codec, whole);
     while (n > 0) {
         if (sound->packed == 0 && n >= whole) {
-            vg_send_sound(core, leg, octets, whole, VG_FROM_LINE, now_us);
+            vg_send_sound(core, leg, octets, whole, samples, VG_FROM_LINE, now_us);
             octets += whole;
             n -= whole;
             continue;
@@ -155,7 +156,7 @@ void vg_send_packed(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n,
         n -= part;
         if (sound->packed < whole) continue;
         sound->packed = 0;
-        vg_send_sound(core, leg, sound->pack, whole, VG_FROM_LINE, now_us);
+        vg_send_sound(core, leg, sound->pack, whole, samples, VG_FROM_LINE, now_us);
     }
 }
 
@@ -178,7 +179,8 @@ void vg_send_repacked(vg_core *core, vg_leg *to, const vg_leg *from, uint32_t ti
         to->rejected[VG_REJECT_STALE]++;
         return;
     } else if (gap > 0) {
-        if (sound->packed > 0) vg_send_sound(core, to, sound->pack, sound->packed, VG_FROM_LINE, now_us);
+        uint32_t begun = vg_codec_units(to->codec, sound->packed);
+        if (begun > 0) vg_send_sound(core, to, sound->pack, sound->packed, begun, VG_FROM_LINE, now_us);
         sound->packed = 0;
         if (gap < 8000 && tx->from == VG_FROM_LINE) {
             tx->sequence = (uint16_t)(tx->sequence + ((uint32_t)gap + whole - 1) / whole);
@@ -187,7 +189,7 @@ void vg_send_repacked(vg_core *core, vg_leg *to, const vg_leg *from, uint32_t ti
             tx->from = VG_FROM_NOTHING;
         }
     }
-    sound->pack_next = timestamp + (uint32_t)n;
+    sound->pack_next = timestamp + vg_codec_units(to->codec, n);
     vg_send_packed(core, to, octets, n, now_us);
 }
 

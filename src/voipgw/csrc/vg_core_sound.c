@@ -31,6 +31,7 @@ int vg_sound_play(vg_core *core, int index, const vg_command *command, int64_t n
 {
     vg_leg *leg = vg_core_leg(core, index);
     vg_sound *sound = leg != NULL && leg->codec != VG_CODEC_OPAQUE ? vg_leg_sound(leg) : NULL;
+    if (sound != NULL && vg_codec_coded(leg->codec) && vg_leg_coder(leg) == NULL) sound = NULL;
     int tones = command->kind == VG_CMD_PLAY_TONES;
     if (sound == NULL || command->data == NULL || (!tones && command->length == 0)) {
         free(command->data);
@@ -109,6 +110,7 @@ int vg_sound_digit(vg_core *core, int index, int symbol, uint32_t ms, int64_t no
     if (leg->codec == VG_CODEC_OPAQUE && leg->send_event_pt < 0) return VG_EINVAL;
     vg_sound *sound = vg_leg_sound(leg);
     if (sound == NULL || sound->digit_count >= VG_DIGIT_QUEUE) return VG_EFULL;
+    if (vg_codec_coded(leg->codec) && leg->send_event_pt < 0 && vg_leg_coder(leg) == NULL) return VG_EFULL;
     sound->digits[sound->digit_count] = (char)symbol;
     sound->digit_ms[sound->digit_count++] = (uint16_t)ms;
     if (!sound->digit_sounding && sound->digit_code < 0) next_digit(leg);
@@ -172,6 +174,28 @@ void vg_sound_produce(vg_core *core, int index, uint8_t *out, size_t n, int64_t 
     }
 }
 
+/* The same as samples, for a leg whose codec is not G.711. */
+static void produce_pcm(vg_core *core, int index, int16_t *pcm, size_t n, int64_t now_us)
+{
+    vg_leg *leg = &core->legs[index];
+    size_t done = 0;
+    if (leg->jitter != NULL) {
+        uint8_t octets[VG_MAX_FRAME_SAMPLES];
+        vg_jitter_get(leg->jitter, octets, n);
+        vg_g711_decode(law_of(leg), octets, n, pcm);
+        done = n;
+    }
+    if (leg->sound->digit_sounding) {
+        sound_digit(leg, pcm, n);
+        return;
+    }
+    if (leg->sound->play != VG_PLAY_NOTHING) {
+        size_t played_n = play(core, index, pcm, n, now_us);
+        if (played_n > done) done = played_n;
+    }
+    memset(pcm + done, 0, (n - done) * sizeof *pcm);
+}
+
 static void one_frame(vg_core *core, int index, int64_t now_us)
 {
     vg_leg *leg = &core->legs[index];
@@ -187,9 +211,15 @@ static void one_frame(vg_core *core, int index, int64_t now_us)
         return;
     }
     if (leg->codec == VG_CODEC_OPAQUE) return;
-    int player = vg_sound_active(leg);
+    int from = vg_sound_active(leg) ? VG_FROM_PLAYER : VG_FROM_LINE;
+    if (vg_codec_coded(leg->codec)) {
+        int16_t pcm[VG_MAX_FRAME_SAMPLES];
+        produce_pcm(core, index, pcm, n, now_us);
+        vg_convert_send(core, leg, pcm, n, from, now_us);
+        return;
+    }
     vg_sound_produce(core, index, frame, n, now_us);
-    vg_send_sound(core, leg, frame, n, player ? VG_FROM_PLAYER : VG_FROM_LINE, now_us);
+    vg_send_sound(core, leg, frame, n, (uint32_t)n, from, now_us);
 }
 
 int64_t vg_sound_clock(vg_core *core, int index, int64_t now_us)
@@ -229,6 +259,7 @@ void vg_sound_detect(vg_core *core, vg_leg *leg, int on)
     } else if (leg->detector == NULL) {
         leg->detector = malloc(sizeof *leg->detector);
         if (leg->detector != NULL) vg_dtmf_init(leg->detector, core->settings.dtmf_profile);
+        vg_leg_coder(leg);
     }
 }
 
@@ -279,15 +310,20 @@ static void detect(vg_core *core, int index, const int16_t *pcm, size_t n, int64
     }
 }
 
-void vg_sound_heard(vg_core *core, int index, const uint8_t *octets, size_t n, int law, int64_t now_us)
+void vg_sound_heard_pcm(vg_core *core, int index, const int16_t *pcm, size_t n, int64_t now_us)
 {
     vg_leg *leg = &core->legs[index];
+    if (leg->record != NULL) vg_record_write(leg->record, leg->record_side, pcm, n, now_us);
+    if (leg->detector != NULL) detect(core, index, pcm, n, now_us);
+}
+
+void vg_sound_heard(vg_core *core, int index, const uint8_t *octets, size_t n, int law, int64_t now_us)
+{
     int16_t pcm[VG_MAX_FRAME_SAMPLES];
     while (n > 0) {
         size_t part = n > VG_MAX_FRAME_SAMPLES ? VG_MAX_FRAME_SAMPLES : n;
         vg_g711_decode(law, octets, part, pcm);
-        if (leg->record != NULL) vg_record_write(leg->record, leg->record_side, pcm, part, now_us);
-        if (leg->detector != NULL) detect(core, index, pcm, part, now_us);
+        vg_sound_heard_pcm(core, index, pcm, part, now_us);
         octets += part;
         n -= part;
     }

@@ -17,6 +17,7 @@
 #define VG_DIGIT_PAUSE_US 60000
 #define VG_EVENT_TIMEOUT_US 200000
 #define VG_PT_COMFORT_NOISE 13
+#define VG_MAX_CODED_OCTETS 1280 /* of a payload that we make */
 
 enum { VG_LEG_FREE, VG_LEG_RTP, VG_LEG_LINE };
 enum { VG_FROM_NOTHING, VG_FROM_RELAY, VG_FROM_LINE, VG_FROM_PLAYER };
@@ -153,6 +154,11 @@ typedef struct {
     vg_jitter *jitter;       /* what this leg's party is to hear, while bridged */
     vg_jitter_counters jitter_before; /* of sound received here, from bridges that are over */
     vg_dtmf *detector;       /* while its sound is looked at for digits */
+    vg_coder *coder;         /* of a codec that needs one, from when it is first needed */
+    uint32_t time_last;      /* of a clock faster than 8000 Hz: timestamp of the newest packet, and what it is at 8000 Hz */
+    uint32_t time_narrow;
+    uint8_t time_seen;
+    uint8_t convert;         /* RTP leg: what its party says is decoded for the peer */
 } vg_leg;
 
 typedef struct vg_spare_jitter {
@@ -195,7 +201,8 @@ void vg_output_add(vg_core *core, vg_leg *leg, int channel, const vg_address *to
                    int64_t now_us);
 void vg_send_relayed(vg_core *core, vg_leg *to, const vg_leg *from, const vg_rtp_header *header, uint8_t *data, int event,
                      uint32_t samples, int64_t now_us);
-void vg_send_sound(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, int from, int64_t now_us);
+/* samples: of RTP's clock. */
+void vg_send_sound(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, uint32_t samples, int from, int64_t now_us);
 void vg_send_packed(vg_core *core, vg_leg *leg, const uint8_t *octets, size_t n, int64_t now_us);
 void vg_send_repacked(vg_core *core, vg_leg *to, const vg_leg *from, uint32_t timestamp, const uint8_t *octets, size_t n,
                       int64_t now_us);
@@ -227,7 +234,16 @@ void vg_sound_free(vg_leg *leg);
 int64_t vg_sound_clock(vg_core *core, int index, int64_t now_us); /* when it wants to be called next */
 /* Sound that a party made: recorded, looked at for digits. */
 void vg_sound_heard(vg_core *core, int index, const uint8_t *octets, size_t n, int law, int64_t now_us);
+void vg_sound_heard_pcm(vg_core *core, int index, const int16_t *pcm, size_t n, int64_t now_us); /* n at most 20 ms */
 void vg_sound_detect(vg_core *core, vg_leg *leg, int on);
+
+/* vg_core_convert.c: codecs other than G.711 */
+vg_coder *vg_leg_coder(vg_leg *leg);             /* NULL where there is no memory or no need; from a command only */
+void vg_convert_restart(vg_leg *leg);            /* after its codec changed */
+void vg_convert_pair(vg_leg *leg, vg_leg *peer); /* what the formats of leg and its peer mean for what leg's party says */
+void vg_convert_received(vg_core *core, int index, uint32_t timestamp, const uint8_t *payload, size_t n, int64_t now_us);
+/* n samples at 8000 Hz for the party of a coded leg, packed into its packets. */
+void vg_convert_send(vg_core *core, vg_leg *leg, const int16_t *pcm, size_t n, int from, int64_t now_us);
 
 /* vg_record.c */
 void vg_record_write(vg_record *record, int side, const int16_t *pcm, size_t n, int64_t now_us);

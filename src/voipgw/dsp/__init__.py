@@ -7,6 +7,7 @@ from voipgw.dsp.country_tables import COUNTRIES, country
 from voipgw.dsp.dtmf import Digit, DtmfBank, DtmfDetector, dtmf
 from voipgw.dsp.level import Activity, ActivityDetector, ActivityKind, level_dbm0
 from voipgw.dsp.progress import ProgressTone, ProgressToneDetector
+from voipgw.dsp.resample import Resampler
 from voipgw.dsp.tones import (
     Cadence,
     CallerIdAlert,
@@ -41,6 +42,7 @@ __all__ = [
     "MessageForm",
     "ProgressTone",
     "ProgressToneDetector",
+    "Resampler",
     "ToneGenerator",
     "ToneKind",
     "ToneSegment",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import attrs
 
+from voipgw.codecs import ENCODINGS
 from voipgw.errors import ConfigurationError
 from voipgw.net.tls import TlsFiles
 
@@ -15,19 +16,14 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
 SECURE_TRANSPORTS = ("tls", "wss")
-CODECS = ("PCMU", "PCMA")
+CODECS = (*ENCODINGS, "L16/16000")  #: what can be named; L16 alone has 8000 samples a second
+DEFAULT_CODECS = ("PCMU", "PCMA")
 LATER_CODECS = (
-    "G722",
-    "G726-16",
-    "G726-24",
-    "G726-32",
-    "G726-40",
     "GSM",
     "iLBC",
     "opus",
     "speex",
     "G729",
-    "L16",
     "AMR",
 )
 DTMF_WAYS = ("rfc4733", "info", "inband")
@@ -179,7 +175,7 @@ class MediaSettings:
     mode: str = "relay"  #: "relay", or "none": descriptions pass through and media goes from end to end
     host: str = ""  #: address for our descriptions; "" takes that of the first listener
     ports: tuple[int, int] = (16384, 32767)
-    codecs: tuple[str, ...] = CODECS  #: offered onward, best first
+    codecs: tuple[str, ...] = DEFAULT_CODECS  #: offered onward, best first
     dtmf_out: str = "rfc4733"
     record: Path | None = None  #: a directory for one stereo WAV a call
     capture: Path | None = None  #: a pcap of signalling and media

@@ -12,7 +12,8 @@ from voipgw.b2bua.sip_identity import AssertedIdentity
 from voipgw.b2bua.sip_leg import SipLeg
 from voipgw.b2bua.sip_media import SipMediaSettings
 from voipgw.b2bua.sip_settings import DtmfOut, SipLegSettings
-from voipgw.call.model import PCMA, PCMU, CallRequest, Route, Source, TargetKind
+from voipgw.call.model import CallRequest, Codec, Route, Source, TargetKind
+from voipgw.codecs import ENCODINGS
 from voipgw.entropy import Entropy
 from voipgw.errors import ConfigurationError, DriverError
 from voipgw.gateway.config import GatewayConfig
@@ -32,7 +33,10 @@ _LOOPBACK = "127.0.0.1"
 _ELSEWHERE = (
     "192.0.2.1"  #: stands for an address that is not known before its name has been looked up; nothing is sent there
 )
-CODECS = {codec.name: codec for codec in (PCMU, PCMA)}
+CODECS = {
+    **{e.name: Codec(e.name, e.clock_rate_hz, 1, e.payload_type, e.fmtp) for e in ENCODINGS.values()},
+    "L16/16000": Codec("L16", 16000),
+}
 
 
 class Lines(Protocol):

@@ -14,6 +14,7 @@ from voipgw.dsp.country_tables import COUNTRIES
 from voipgw.errors import ConfigurationError
 from voipgw.gateway.config import (
     CODECS,
+    DEFAULT_CODECS,
     DTMF_WAYS,
     SECURE_TRANSPORTS,
     Credentials,
@@ -114,9 +115,10 @@ def add_media(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--media-ports", default="16384-32767", metavar="LOW-HIGH", help="default 16384-32767")
     group.add_argument(
         "--codecs",
-        default=",".join(CODECS),
+        default=",".join(DEFAULT_CODECS),
         metavar="LIST",
-        help=f"offered onward, best first (default {','.join(CODECS)})",
+        help=f"offered onward, best first, converted where the legs differ; of {','.join(CODECS)} "
+        f"(default {','.join(DEFAULT_CODECS)})",
     )
     group.add_argument("--dtmf-out", choices=DTMF_WAYS, default="rfc4733", help="how digits leave (default rfc4733)")
     group.add_argument(

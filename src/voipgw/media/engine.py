@@ -183,7 +183,7 @@ class MediaEngine:
             ResourceError: every slot is in use.
             ConfigurationError: another law, or frames of less than 1 or more than 480 samples.
         """
-        if law not in core.CODECS or not 1 <= frame_samples <= core.MAX_FRAME_SAMPLES:
+        if law not in core.LAWS or not 1 <= frame_samples <= core.MAX_FRAME_SAMPLES:
             raise ConfigurationError(
                 f"a line of {law!r} with {frame_samples} samples a frame; PCMU or PCMA and 1 to 480 is right"
             )
@@ -191,7 +191,7 @@ class MediaEngine:
         stream = EngineLineStream(self, leg, port, law)
         self._streams[leg] = stream
         self.apply(
-            core.command(core.OPEN_LINE, leg, codec=core.CODECS[law], frame_samples=frame_samples, rtp_fd=port.fileno())
+            core.command(core.OPEN_LINE, leg, codec=core.LAWS[law], frame_samples=frame_samples, rtp_fd=port.fileno())
         )
         return stream
 
@@ -203,7 +203,7 @@ class MediaEngine:
             LocalProtocolError: a stream is closed.
         """
         a, b = self._own(one), self._own(other)
-        only_relayed = [s.codec for s in (a, b) if s.codec and s.codec not in core.CODECS]
+        only_relayed = [s.codec for s in (a, b) if s.opaque]
         if only_relayed and a.codec and b.codec and a.codec.lower() != b.codec.lower():
             raise NegotiationError(f"{a.codec} to {b.codec}: no conversion")
         self.apply(core.command(core.BRIDGE, a.leg, other=b.leg, value=int(self.settings.media_legs)))

@@ -53,13 +53,14 @@ class StreamDetails:
 class EngineStream:
     """What RTP and line streams share."""
 
-    __slots__ = ("_engine", "_last", "closed", "codec", "leg", "serial", "started")
+    __slots__ = ("_engine", "_last", "closed", "codec", "leg", "opaque", "serial", "started")
 
     def __init__(self, engine: MediaEngine, leg: int, codec: str) -> None:
         self._engine = engine
         self._last: core.Counters | None = None
         self.leg = leg  #: slot of the engine's pool
         self.codec = codec  #: encoding name, "" before it is agreed
+        self.opaque = False  #: of a codec that is only relayed
         self.serial = 0  #: of the newest thing played; an older one's end is not reported
         self.closed = False
         self.started = True  #: packets or frames may flow
@@ -167,8 +168,8 @@ class EngineStream:
         return self._last if self.closed else self._engine.counters(self.leg)
 
     def _playable(self) -> None:
-        if self.codec and self.codec not in core.CODECS:
-            raise NegotiationError(f"{self.codec} is only relayed; sound is played as PCMU or PCMA")
+        if self.opaque:
+            raise NegotiationError(f"{self.codec} is only relayed; no sound can be played in it")
 
     def _play(self, kind: int, data: object, length: int, repeat: bool) -> None:
         self.serial += 1
@@ -230,7 +231,7 @@ class EngineRtpStream(EngineStream):
         if remote[0] in {"0.0.0.0", "::"}:  # hold as RFC 2543 had it: nothing is sent there
             flow &= ~core.SEND
         name = codec.name.upper()
-        plain = codec.clock_rate_hz == 8000 and codec.channels == 1
+        known = core.CODECS.get((name, codec.clock_rate_hz), core.OPAQUE) if codec.channels == 1 else core.OPAQUE
         receive = codec.payload_type if receive_payload_type is None else receive_payload_type
         receive_event = telephone_event if receive_telephone_event is None else receive_telephone_event
         try:
@@ -239,7 +240,7 @@ class EngineRtpStream(EngineStream):
                 self.leg,
                 remote=remote,
                 signalling=None if signalling is None else (signalling, 0),
-                codec=core.CODECS.get(name, core.OPAQUE) if plain else core.OPAQUE,
+                codec=known,
                 clock_rate=codec.clock_rate_hz,
                 send_payload_type=codec.payload_type,
                 receive_payload_type=receive,
@@ -252,7 +253,8 @@ class EngineRtpStream(EngineStream):
             )
         except ValueError as error:
             raise TransportError(f"{error}; a numeric address is right") from None
-        self.codec = name if plain else codec.name
+        self.opaque = known == core.OPAQUE
+        self.codec = codec.name if self.opaque else name
         self.started = True
         self._add_keys(command, srtp)
         self._engine.apply(command)
