@@ -31,6 +31,7 @@ CODECS: dict[tuple[str, int], int] = {
     ("AAL2-G726-24", 8000): lib.VG_CODEC_AAL2_G726_24,
     ("AAL2-G726-32", 8000): lib.VG_CODEC_AAL2_G726_32,
     ("AAL2-G726-40", 8000): lib.VG_CODEC_AAL2_G726_40,
+    ("GSM", 8000): lib.VG_CODEC_GSM,
     ("L16", 8000): lib.VG_CODEC_L16_8000,
     ("L16", 16000): lib.VG_CODEC_L16_16000,
 }  #: by encoding name and RTP clock rate, of one channel: what can be converted, played and recorded

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from voipgw.codecs.g711 import G711
 from voipgw.codecs.g722 import G722
 from voipgw.codecs.g726 import G726
+from voipgw.codecs.gsm import Gsm
 from voipgw.codecs.l16 import L16
 from voipgw.errors import ConfigurationError
 
@@ -75,6 +76,7 @@ ENCODINGS: dict[str, Encoding] = {
         Encoding("PCMA", 8, 8000, 8000, 1),
         Encoding("G722", 9, 8000, 16000, 2),
         *(Encoding(name, None, 8000, 8000, 8) for name in _G726),  # RFC 3551 section 4.5.4: whole octets
+        Encoding("GSM", 3, 8000, 8000, 160),
         Encoding("L16", None, 8000, 8000, 1),
     )
 }  #: by name
@@ -84,6 +86,7 @@ _MAKERS: dict[str, Callable[[str], Codec]] = {
     "PCMA": G711,
     "G722": lambda _: G722(),
     **dict.fromkeys(_G726, G726),
+    "GSM": lambda _: Gsm(),
 }
 
 

@@ -7,6 +7,7 @@
 
 #include "vg_g722.h"
 #include "vg_g726.h"
+#include "vg_gsm.h"
 #include "vg_resample.h"
 
 /* cffi: begin */
@@ -24,8 +25,9 @@
 #define VG_CODEC_AAL2_G726_40 11
 #define VG_CODEC_L16_8000 12
 #define VG_CODEC_L16_16000 13
+#define VG_CODEC_GSM 14
 /* cffi: end */
-#define VG_CODECS 14
+#define VG_CODECS 15
 
 #define VG_CODEC_PIECE 160 /* samples at 8000 Hz that are decoded at a time: 20 ms */
 
@@ -34,7 +36,13 @@ typedef struct {
     union {
         vg_g722 g722;
         vg_g726 g726;
-    } encoder, decoder;
+        vg_gsm_encoder gsm;
+    } encoder;
+    union {
+        vg_g722 g722;
+        vg_g726 g726;
+        vg_gsm_decoder gsm;
+    } decoder;
     vg_upsampler up;     /* of what is sent */
     vg_downsampler down; /* of what was received */
     uint16_t packed;     /* samples in pack */

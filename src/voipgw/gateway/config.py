@@ -19,7 +19,6 @@ SECURE_TRANSPORTS = ("tls", "wss")
 CODECS = (*ENCODINGS, "L16/16000")  #: what can be named; L16 alone has 8000 samples a second
 DEFAULT_CODECS = ("PCMU", "PCMA")
 LATER_CODECS = (
-    "GSM",
     "iLBC",
     "opus",
     "speex",

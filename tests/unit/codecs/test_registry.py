@@ -33,6 +33,7 @@ def snr_db(wanted: np.ndarray, got: np.ndarray) -> float:
         ("G726-24", 60, 8000, 8000),
         ("G726-32", 80, 8000, 8000),
         ("AAL2-G726-40", 100, 8000, 8000),
+        ("GSM", 33, 8000, 8000),
     ],
 )
 def test_a_codec_is_made_by_its_name(name: str, octets: int, sample_rate_hz: int, clock_rate_hz: int) -> None:
@@ -64,7 +65,16 @@ def test_any_number_of_samples_is_taken_and_whole_equals_parts(name: str) -> Non
 
 @pytest.mark.parametrize(
     ("name", "floor_db"),
-    [("PCMU", 36), ("PCMA", 36), ("L16", 200), ("G726-16", 8), ("G726-24", 15), ("G726-32", 22), ("G726-40", 28)],
+    [
+        ("PCMU", 36),
+        ("PCMA", 36),
+        ("L16", 200),
+        ("G726-16", 8),
+        ("G726-24", 15),
+        ("G726-32", 22),
+        ("G726-40", 28),
+        ("GSM", 12),
+    ],
 )
 def test_sound_survives(name: str, floor_db: float) -> None:
     codec = create(name)
