@@ -35,6 +35,8 @@ class LinkTiming:
     k: int = attrs.field(
         default=7, validator=[attrs.validators.ge(1), attrs.validators.le(127)]
     )  #: window, in I frames
+    #: Frames may overtake one another, as in a D-channel over packets: an N(R) just behind V(A) is an old one, not an error.
+    overtaking: bool = False
 
 
 @attrs.frozen

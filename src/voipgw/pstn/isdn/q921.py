@@ -293,9 +293,11 @@ class DataLink:
                 self._t200, self._t203 = math.inf, now + self.timing.t203_s
 
     def _acknowledged(self, nr: int, now: float, *, restart: bool) -> bool:
-        """Take N(R) into account; False after an error in it, which resets the link (section 5.8.5)."""
+        """Take N(R) into account; False when it is old, or an error, which resets the link (section 5.8.5)."""
         count = (nr - self._va) % MODULUS
         if count > len(self._sent):
+            if self.timing.overtaking and MODULUS - count <= 2 * self.timing.k:
+                return False
             self._fault("J")
             self._reestablish(now)
             return False
