@@ -159,7 +159,7 @@ class ChannelIdentification(Info):
                 raise ParseError(f"{what} with an interface identifier of {end - at} octets", at=at)
             self, at = attrs.evolve(self, interface=interface), end
         if self.basic:
-            return attrs.evolve(self, channels=(first & 3,) if first & 3 in (1, 2) else ())
+            return attrs.evolve(self, channels=(first & 3,) if first & 3 in (1, 2) else (), interface=None)
         if first & 3 != 1:
             return self
         return self._slots(contents, at)
@@ -180,6 +180,8 @@ class ChannelIdentification(Info):
             # bit 1 of the last octet is slot 1 of T1 and slot 0 of E1 (figure 4-19)
             first = 1 if len(slots) == 3 else 0
             channels = tuple(n + first for n in range(8 * len(slots)) if bits >> n & 1)
+            if not channels:
+                raise ParseError(f"{what} with an empty map", at=at + 1)
             return attrs.evolve(new, channels=channels, slot_map=True, map_slots=8 * len(slots))
         if any(value & 0x80 for value in slots[:-1]) and not all(value & 0x80 for value in slots):
             raise ParseError(f"{what} with a list that goes on after its end", at=at + 1)

@@ -89,7 +89,7 @@ def test_every_known_element_is_among_those() -> None:
     [
         (BearerCapability, ""), (BearerCapability, "80"), (BearerCapability, "8098"), (BearerCapability, "809023"),
         (CauseInfo, ""), (CauseInfo, "80"), (CauseInfo, "00"), (CauseInfo, "000000"), (CallStateInfo, ""), (ChannelIdentification, ""),
-        (ChannelIdentification, "a9"), (ChannelIdentification, "a983"), (ChannelIdentification, "e903"), (ChannelIdentification, "a9930102"),
+        (ChannelIdentification, "a9"), (ChannelIdentification, "a983"), (ChannelIdentification, "e903"), (ChannelIdentification, "a993000000"), (ChannelIdentification, "a9930102"),
         (ChannelIdentification, "a9838102"), (ProgressIndicator, "82"), (NotificationIndicator, ""), (KeypadFacility, "ff"), (UserUser, ""),
         (Facility, ""), (Facility, "11"), (DateTime, "1a07"), (DateTime, "1a0704010203 04"), (CalledNumber, ""), (CalledNumber, "21"),
         (CallingNumber, "21000000"), (CalledNumber, "a1ff"), (CalledSubaddress, ""), (HighLayerCompatibility, ""),
