@@ -58,3 +58,54 @@ class Driver(Protocol):
     async def close(self) -> None:
         """Take ringing off every port and give the board back."""
         ...
+
+
+class BChannel(Protocol):
+    """The audio of one channel of a span while it is open (see ``voipgw.media.plane.AudioPort``)."""
+
+    @property
+    def number(self) -> int:
+        """Its slot on the span."""
+        ...
+
+    @property
+    def law(self) -> str:
+        """The octets of its audio: "PCMU" or "PCMA"."""
+        ...
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples of one audio frame at 8000 Hz, e.g. 160."""
+        ...
+
+    def fileno(self) -> int:
+        """Descriptor of its audio, -1 in the lab."""
+        ...
+
+
+class SpanDriver(Protocol):
+    """A span with a D-channel. Calls never block."""
+
+    async def start(self, frame: Callable[[bytes], None]) -> None:
+        """Open the span; each LAPD frame, without flags and FCS, is given to ``frame`` in the event loop's thread.
+
+        Raises:
+            DriverError: the span is not there, or is in use; the message names it.
+        """
+        ...
+
+    def send(self, octets: bytes) -> None:
+        """Put a LAPD frame on the D-channel."""
+        ...
+
+    def open_channel(self, number: int) -> BChannel:
+        """The audio of a channel, for one call."""
+        ...
+
+    def close_channel(self, number: int) -> None:
+        """Give it back; nothing happens when it is not open."""
+        ...
+
+    async def close(self) -> None:
+        """Give the span back."""
+        ...
