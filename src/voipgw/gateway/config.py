@@ -135,6 +135,19 @@ def parse_host_port(text: str, option: str) -> tuple[str, int]:
     return match[1] or match[2], int(match[3])
 
 
+def parse_nameserver(text: str, option: str = "--nameserver") -> tuple[str, int]:
+    """``HOST:PORT`` with an address, IPv6 in brackets.
+
+    Raises:
+        ConfigurationError: not of that form.
+    """
+    host, port = parse_host_port(text, option)
+    try:
+        return str(ipaddress.ip_address(host)), port
+    except ValueError as error:
+        raise ConfigurationError(f"{option}: {host!r} is not an address; a name server has to be one") from error
+
+
 @attrs.frozen
 class User:
     """Someone who may call with a password: either the password itself, or HA1 of RFC 7616 section 3.4.2 for one realm."""
@@ -205,6 +218,7 @@ class GatewayConfig:
     media: MediaSettings = MediaSettings()
     cdr: Path | None = None
     metrics: tuple[str, int] | None = None
+    nameservers: tuple[tuple[str, int], ...] = ()  #: DNS servers that are asked; (): those of the system
     drain_s: float = 0.0
     user_agent: str = "voipgw"
     country: str = "us"  #: of the analog lines: tones, ringing, caller ID (ISO 3166-1 alpha-2)

@@ -93,7 +93,9 @@ class Gateway:
         self.endpoint = Endpoint(
             accept=self._accept,
             events=self._call_event,
-            settings=EndpointSettings(allow=ALLOW, agent=config.user_agent, origins=Origins(config.origins)),
+            settings=EndpointSettings(
+                allow=ALLOW, agent=config.user_agent, origins=Origins(config.origins), nameservers=config.nameservers
+            ),
             entropy=entropy,
             network=platform.network,
             tls=self._tls,

@@ -119,9 +119,11 @@ class LegFactory:
 
     def _trunk_settings(self, trunk: Trunk) -> SipLegSettings:
         target = Uri.parse(trunk.destination)
-        transport = destination_of_uri(target).transport
-        host = target.host.strip("[]")
+        destination = destination_of_uri(target)
+        transport, host = destination.transport, destination.host
         toward = host if _is_literal(host) else _LOOPBACK if host.lower() in _LOCAL_NAMES else _ELSEWHERE
+        if destination.any_transport and transport == "udp" and not self._endpoint.listens("udp", toward):
+            transport = "tcp"
         local = self._endpoint.local_address(transport, toward)
         return self._settings(
             local,

@@ -25,6 +25,7 @@ from voipgw.gateway.config import (
     later,
     parse_codecs,
     parse_host_port,
+    parse_nameserver,
     parse_network,
     parse_ports,
     parse_users,
@@ -54,6 +55,13 @@ def add_common(parser: argparse.ArgumentParser, listen: str) -> None:
         default=0.0,
         metavar="SECONDS",
         help="how long live calls may go on after SIGTERM (default 0)",
+    )
+    group.add_argument(
+        "--nameserver",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="a DNS server to ask for trunks by name, instead of the system's; repeatable",
     )
     group.add_argument("--metrics", metavar="HOST:PORT", help="serve Prometheus text at /metrics")
     group.add_argument(
@@ -277,6 +285,7 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
         media=_media(options),
         cdr=options.cdr,
         metrics=parse_host_port(options.metrics, "--metrics") if options.metrics else None,
+        nameservers=tuple(parse_nameserver(text) for text in options.nameserver),
         drain_s=options.drain,
         country=_country(options),
         inter_digit_s=_inter_digit(options),

@@ -33,6 +33,8 @@ from voipgw.sip.transport import LARGE_OCTETS, RELIABLE, default_port, destinati
 
 _REFUSED_WAIT_S = 0.02  #: ICMP errors are gathered for so long, so that a flood of them costs one look
 _NO_TCP_S = 600.0  #: how long we remember that a peer does not take TCP
+_FAILING_S = 60.0  #: how long a server that did not answer comes last among those of its name
+_MOST_FAILING = 10_000
 _VIA_OCTETS = 90  #: what our Via adds to a request, about
 
 
@@ -82,6 +84,7 @@ class Clients:
         self._waiting: dict[int, list[ClientTransaction]] = {}  #: for a connection to come up, by flow
         self._no_tcp: dict[Address, float] = {}  #: until when
         self._refused: set[Address] = set()
+        self._failing: dict[Target, float] = {}  #: tried last until then, where a name has others
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -129,6 +132,7 @@ class Clients:
         transaction = self._invites.get(id(request))
         if transaction is None:
             return
+        transaction.cancelled = True
         if transaction.machine is None:
             transaction.left = []
             self._fail(transaction, TransportError("cancelled before it was sent"), now)
@@ -201,6 +205,8 @@ class Clients:
         assert transaction.request is not None
         if len(transaction.request.raw) > LARGE_OCTETS - _VIA_OCTETS and self._owner.settings.large_over_tcp:
             targets = [*self._over_tcp(targets, now), *targets]
+        if len(targets) > 1 and self._failing:
+            targets = sorted(targets, key=lambda target: self._failing.get(target, 0.0) > now)
         transaction.left = list(targets)
         self._try_next(transaction, TransportError("no address"), now)
 
@@ -215,7 +221,7 @@ class Clients:
 
     def _try_next(self, transaction: ClientTransaction, error: Exception, now: float) -> None:
         while transaction.left:
-            target = transaction.left.pop(0)
+            target = transaction.target = transaction.left.pop(0)
             try:
                 path = self._transports.path(target, transaction.destination.flow)
             except TransportError as problem:
@@ -289,7 +295,9 @@ class Clients:
                 self._owner.counters.timeouts += 1
                 path = transaction.path
                 way = named(path.transport, path.remote) if path is not None else "nowhere"
-                self._fail(transaction, TransactionTimeout(f"{transaction.key[1]}: no answer from {way}"), now)
+                self._mark(transaction, now + _FAILING_S)
+                if not self._go_on(transaction, now):
+                    self._fail(transaction, TransactionTimeout(f"{transaction.key[1]}: no answer from {way}"), now)
         machine = transaction.machine
         if machine is not None:
             self._deadlines.set(transaction, machine.next_deadline())
@@ -309,6 +317,12 @@ class Clients:
 
     def _deliver(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         user, request = transaction.user, transaction.request
+        if response.status == 503 and request is not None and transaction.left:
+            self._mark(transaction, now + _retry_after(response))
+            if self._go_on(transaction, now):
+                return
+        if response.status > 100:
+            transaction.heard = True
         if response.status >= 200:
             if request is None:  # a 2xx once more, or from another branch of a fork
                 user = self._user_of(response) or user
@@ -338,13 +352,43 @@ class Clients:
         machine = transaction.machine
         if machine is None:
             return
-        if transaction.left and machine.state in (State.CALLING, State.TRYING):
+        self._mark(transaction, now + _FAILING_S)
+        if transaction.left and not transaction.cancelled and machine.state in (State.CALLING, State.TRYING):
             self._by_key.pop(transaction.key, None)
             transaction.machine = None
             self._try_next(transaction, error, now)
             return
         machine.transport_failed(now)
         self._fail(transaction, error, now)
+
+    def _go_on(self, transaction: ClientTransaction, now: float) -> bool:
+        """The request once more, to another server of the same name, in a transaction of its own (RFC 3263 section 4.3).
+
+        False where there is no other, a provisional response came, or the request was cancelled.
+        """
+        request, user, target = transaction.request, transaction.user, transaction.target
+        if request is None or transaction.heard or transaction.cancelled:
+            return False
+        others = [
+            one for one in transaction.left if target is None or (one.host, one.port) != (target.host, target.port)
+        ]
+        if not others:
+            return False
+        again = ClientTransaction(request, user, transaction.destination)
+        again.left = others
+        transaction.request = transaction.user = None  # what is left of it is for its machine alone
+        transaction.left = []
+        if request.method == "INVITE":
+            self._invites[id(request)] = again
+        self._try_next(again, TransportError("no address"), now)
+        return True
+
+    def _mark(self, transaction: ClientTransaction, until: float) -> None:
+        """Remember that a server does not serve now."""
+        if transaction.target is not None:
+            if len(self._failing) >= _MOST_FAILING:
+                self._failing.clear()
+            self._failing[transaction.target] = until
 
     def _fail(self, transaction: ClientTransaction, error: Exception, now: float) -> None:
         request, user = transaction.request, transaction.user
@@ -357,6 +401,12 @@ class Clients:
             self._invites.pop(id(transaction.request), None)
         self._by_key.pop(transaction.key, None)
         transaction.machine = transaction.request = transaction.user = None
+
+
+def _retry_after(response: Response) -> float:
+    """Seconds of a 503 (RFC 3261 section 20.33), no more than an hour; 0 where it does not say."""
+    digits = (response.header("Retry-After") or "").strip().partition(";")[0].partition("(")[0].strip()
+    return float(min(int(digits), 3600)) if digits.isdecimal() and len(digits) < 10 else 0.0
 
 
 def _unanswered(transaction: ClientTransaction) -> bool:

@@ -20,7 +20,8 @@ from voipgw.net.answers import Answers
 from voipgw.net.clients import Clients
 from voipgw.net.counters import Counters, Observer, SipTrace
 from voipgw.net.deadlines import Deadlines, Timed
-from voipgw.net.dns import Resolver, SystemResolver
+from voipgw.net.dns import DnsResolver, Resolver
+from voipgw.net.dns_client import DnsClient
 from voipgw.net.network import Network, SystemNetwork
 from voipgw.net.servers import Accept, Servers
 from voipgw.net.settings import EndpointSettings
@@ -86,7 +87,6 @@ class Endpoint:
         self.admit = admit
         self._events = events
         self._entropy = entropy or SystemEntropy()
-        self._resolver = resolver or SystemResolver(self._loop)
         self._transports = Transports(
             self._loop,
             network or SystemNetwork(self._loop),
@@ -95,6 +95,12 @@ class Endpoint:
             max_connections=self.settings.max_connections,
             tls=tls,
             origins=self.settings.origins,
+        )
+        self._resolver = resolver or DnsResolver(
+            self._loop.time,
+            DnsClient(self._loop, self.settings.nameservers),
+            self._transports.reaches,
+            self._entropy.uniform,
         )
         self._deadlines = Deadlines(self._wake)
         self._timer: asyncio.TimerHandle | None = None
@@ -133,6 +139,10 @@ class Endpoint:
     def listeners(self) -> list[Listener]:
         """What is open, in the order in which it was opened."""
         return self._transports.listeners
+
+    def listens(self, transport: str, toward: str) -> bool:
+        """Whether a listening point of ``transport`` is open, of the family of the address ``toward``."""
+        return self._transports.reaches(transport, ":" in toward)
 
     def local_address(self, transport: str = "udp", toward: str = "127.0.0.1", flow: int | None = None) -> Address:
         """Host and port for a Contact that a peer at the address ``toward`` can reach over ``transport``.

@@ -7,6 +7,7 @@ from attrs.validators import ge, gt
 
 from voipgw.net.framings import Origins
 from voipgw.net.stream import StreamLimits
+from voipgw.sip.effects import Address
 from voipgw.sip.timers import Timers
 
 METHODS = frozenset(
@@ -31,5 +32,8 @@ class EndpointSettings:
     max_remembered: int = attrs.field(default=1_000_000, validator=gt(0))
     max_connections: int = attrs.field(default=4096, validator=gt(0))  #: over all stream transports
     origins: Origins = attrs.field(factory=Origins)  #: which web pages may connect by WebSocket
+    nameservers: tuple[
+        Address, ...
+    ] = ()  #: address and port of the DNS servers that are asked; (): those of the system
     retry_after_s: int = attrs.field(default=5, validator=ge(0))  #: in a 503 of the endpoint's own
     large_over_tcp: bool = True  #: requests over 1300 octets try TCP first, where TCP is open (section 18.1.1)

@@ -18,8 +18,8 @@ class ClientTransaction:
     """A request that was sent, or is about to be once its destination is known."""
 
     __slots__ = (
-        "cancel_fields", "cancelled", "destination", "flow", "key", "left", "machine", "path", "request", "scheduled",
-        "sent", "user",
+        "cancel_fields", "cancelled", "destination", "flow", "heard", "key", "left", "machine", "path", "request",
+        "scheduled", "sent", "target", "user",
     )  # fmt: skip
 
     def __init__(self, request: Request, user: TransactionUser | None, destination: Destination) -> None:
@@ -30,7 +30,9 @@ class ClientTransaction:
         self.machine: ClientMachine | None = None  #: None: the destination is being looked up, or it is over
         self.key: tuple[str, str] = ("", "")
         self.path: Path | None = None
+        self.target: Target | None = None  #: where it went
         self.left: list[Target] = []  #: what to try when this way fails
+        self.heard = False  #: more than a 100 came, so that no other way is tried any more
         self.sent: Request | None = None  #: with our Via; None after a final response
         self.cancelled = False
         self.cancel_fields: tuple[tuple[str, str], ...] = ()  #: what its CANCEL carries besides

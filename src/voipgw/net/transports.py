@@ -213,6 +213,10 @@ class Transports:
         near = self._near_address(host)
         return min(listeners, key=lambda listener: (listener.host != near, listener.host not in _ANY))
 
+    def reaches(self, transport: str, six: bool) -> bool:
+        """Whether we listen by ``transport`` over IPv4 (False) or IPv6 (True)."""
+        return self.listener_for(transport, "::" if six else "0.0.0.0") is not None
+
     def own_host(self, listener: Listener, toward: str) -> str:
         """The host by which a peer at ``toward`` reaches ``listener``: advertised, bound, or found by the routing table."""
         if listener.advertised:

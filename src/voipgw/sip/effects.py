@@ -26,6 +26,9 @@ class Destination:
     port: int | None = None  #: None: the transport's default, 5060 or 5061
     transport: str = "udp"  #: "udp", "tcp", "tls", "ws", "wss"
     flow: int | None = None  #: a connection to use while it is open, from ``Arrival.flow``
+    any_transport: bool = (
+        False  #: nobody named the transport: what DNS says of the host may choose another (RFC 3263 section 4.1)
+    )
 
 
 @attrs.frozen

@@ -43,7 +43,8 @@ def destination_of_uri(uri: Uri) -> Destination:
     transport = (uri.param("transport") or "udp").lower()
     if uri.scheme == "sips":
         transport = _SECURE.get(transport, transport)
-    return Destination(bare(uri.param("maddr") or uri.host), uri.port, transport)
+    named = uri.param("transport") is not None or uri.port is not None
+    return Destination(bare(uri.param("maddr") or uri.host), uri.port, transport, any_transport=not named)
 
 
 def destination_of(request: Request) -> Destination:
