@@ -23,7 +23,7 @@ class DnsClient:
     """Asks the system's name servers, or others. One task for each question under way; answers are kept elsewhere."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, nameservers: tuple[Address, ...] = (), *, lifetime_s: float = 5.0
+        self, loop: asyncio.AbstractEventLoop, nameservers: tuple[Address, ...] = (), *, lifetime_s: float = 3.0
     ) -> None:
         """``nameservers``: addresses and ports; without any those of ``/etc/resolv.conf``, read at the first question."""
         self._loop = loop

@@ -105,9 +105,11 @@ def locate(destination: Destination, reach: Reach, draw: Draw) -> Plan:
         return [Target(transport, host, destination.port or default_port(transport), host)]
     if destination.port is None:
         services = [(transport, _PREFIXES[transport] + host)] if transport in _PREFIXES else []
+        failed = ""
         if destination.any_transport:
-            services = (yield from _services(host, transport in _SECURE, reach)) or _usual(host, transport, reach)
-        found = yield from _by_srv(destination.host, services, reach, draw)
+            services, failed = yield from _services(host, transport in _SECURE, reach)
+            services = services or _usual(host, transport, reach)
+        found = yield from _by_srv(destination.host, services, reach, draw, failed)
         if found:
             return found
     if destination.any_transport and transport == "udp" and _families("udp", reach) == [] and _families("tcp", reach):
@@ -116,8 +118,13 @@ def locate(destination: Destination, reach: Reach, draw: Draw) -> Plan:
     return (yield from _addresses(destination.host, [(transport, host, port)], reach))
 
 
-def _services(host: str, secure: bool, reach: Reach) -> Generator[tuple[Question, ...], Answers, list[tuple[str, str]]]:
-    """Transport and SRV name of the best NAPTR records that we can use; a sips URI uses no others than those of SIPS."""
+def _services(
+    host: str, secure: bool, reach: Reach
+) -> Generator[tuple[Question, ...], Answers, tuple[list[tuple[str, str]], str]]:
+    """Transport and SRV name of the best NAPTR records that we can use, and why DNS did not answer.
+
+    A sips URI uses no others than those of SIPS.
+    """
     (answer,) = yield (Question(host, "NAPTR"),)
     usable = []
     for record in answer.records:
@@ -127,7 +134,8 @@ def _services(host: str, secure: bool, reach: Reach) -> Generator[tuple[Question
         if (secure and transport in _SECURE) or (not secure and transport and _families(transport, reach)):
             usable.append((record, transport))
     usable.sort(key=lambda one: (one[0].order, one[0].preference))
-    return [(transport, record.replacement) for record, transport in usable if record.order == usable[0][0].order]
+    best = [(transport, record.replacement) for record, transport in usable if record.order == usable[0][0].order]
+    return best, answer.failed
 
 
 def _usual(host: str, transport: str, reach: Reach) -> list[tuple[str, str]]:
@@ -137,11 +145,16 @@ def _usual(host: str, transport: str, reach: Reach) -> list[tuple[str, str]]:
     return [(one, _PREFIXES[one] + host) for one in ("udp", "tcp") if _families(one, reach)]
 
 
-def _by_srv(host: str, services: list[tuple[str, str]], reach: Reach, draw: Draw) -> Plan:
-    """The targets of the first service that has any; none when no service is there."""
+def _by_srv(host: str, services: list[tuple[str, str]], reach: Reach, draw: Draw, failed: str) -> Plan:
+    """The targets of the first service that has any; none when no service is there.
+
+    ``failed``: DNS was silent before; when it still is, nobody waits for a third time.
+    """
     if not services:
         return []
     answers = yield tuple(Question(name, "SRV") for _, name in services)
+    if failed and all(answer.failed for answer in answers):
+        raise TransportError(f"{host}: {failed}")
     closed = False
     for (transport, _), answer in zip(services, answers, strict=True):
         records = in_order([record for record in answer.records if isinstance(record, Srv)], draw)

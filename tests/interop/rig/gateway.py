@@ -55,9 +55,11 @@ class Gateway(Program):
         cwd: Path,
         listen: tuple[str, ...] = ("udp:127.0.0.1:0",),
         env: dict[str, str] | None = None,
+        cdr: str = "calls.jsonl",
     ) -> None:
+        self._cdr = cdr
         words = [word for where in listen for word in ("--listen", where)]
-        super().__init__(name, *words, "--cdr", "calls.jsonl", *options, cwd=cwd, env=env)
+        super().__init__(name, *words, "--cdr", cdr, *options, cwd=cwd, env=env)
         try:
             self.listen: list[str] = self.ready()["listen"]
         except BaseException:
@@ -70,5 +72,5 @@ class Gateway(Program):
 
     def records(self) -> list[dict[str, Any]]:
         """The records so far; all of them after ``stop``."""
-        path = self.cwd / "calls.jsonl"
+        path = self.cwd / self._cdr
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
