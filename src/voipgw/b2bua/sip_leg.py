@@ -22,9 +22,11 @@ from voipgw.sip.auth import DigestClient
 from voipgw.sip.dtmf_info import write_info
 from voipgw.sip.effects import Arrival, Effect
 from voipgw.sip.message import Request, Response
+from voipgw.sip.reliable import TAG
 from voipgw.sip.session_client import ClientSession
 from voipgw.sip.session_events import (
     SessionEnded,
+    State,
     session_description,
 )
 from voipgw.sip.session_server import ServerSession
@@ -72,6 +74,7 @@ class SipLeg(SipParty):
             sdp=body,
             fields=(*fields, *route.headers),
             max_forwards=request.hops - 1,
+            reliable=bool(body) or _reliable(request),
         )
 
     def progress(self, event: Progress, now: float) -> list[Effect]:
@@ -81,6 +84,10 @@ class SipLeg(SipParty):
             return []
         if event.media is not None and session.offered:
             return session.progress(event.status, now, self._answer_for(event.media))
+        if event.media is not None and session.may_offer_early:
+            if not session.said_early:
+                self._sent_sdp = self._media_offer(event.media)
+            return session.progress(event.status, now, self._sent_sdp)
         return session.progress(event.status, now)
 
     def answer(self, event: Answered, now: float) -> list[Effect]:
@@ -93,13 +100,18 @@ class SipLeg(SipParty):
         session = self._session
         if not isinstance(session, ServerSession) or self._over:
             return []
-        other = event.media or Media()
-        if not session.offered:
-            self._sent_sdp = self._media_offer(other)
-        else:
+        other, said = event.media or Media(), self._sent_sdp
+        if session.offered:
             self._answer_for(other)
+        elif not session.said_early:
+            self._sent_sdp = self._media_offer(other)
         self._answered = True
-        return session.accept(self._sent_sdp, now)
+        effects = session.accept(self._sent_sdp, now)
+        if (
+            session.said_early and self._sent_sdp != said
+        ):  # what was said early stands; another fork answered than was heard
+            effects += session.offer(self._sent_sdp, now)
+        return effects
 
     def update(self, event: Updated, now: float) -> list[Effect]:
         """Pass on what became of the other side's media: a re-INVITE, or the answer to one that waits here."""
@@ -124,6 +136,8 @@ class SipLeg(SipParty):
             return self._translate(session.acknowledge(body, now), now)
         if not body or body == self._sent_sdp:
             return []
+        if session.state in (State.CALLING, State.INVITED) and not session.can_offer_early:
+            return [Updated(Media())]  # this peer cannot follow before the answer
         self._sent_sdp = body
         return self._translate(session.offer(body, now), now)
 
@@ -237,6 +251,12 @@ class SipLeg(SipParty):
             domain=domain,
             hops=70 if hops is None else hops,
         )
+
+
+def _reliable(request: CallRequest) -> bool:
+    """Whether the caller could answer an offer that comes before the answer, since we pass descriptions through."""
+    told = [value.lower() for name, value in request.headers if name.lower() in ("supported", "require", "k")]
+    return any(TAG in value for value in told)
 
 
 def _numeric(settings: SipLegSettings) -> str | None:

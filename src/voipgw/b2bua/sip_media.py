@@ -48,6 +48,7 @@ class SipMedia:
     __slots__ = (
         "_entropy",
         "_events",
+        "_last",
         "_offer",
         "_ours",
         "_plane",
@@ -70,12 +71,18 @@ class SipMedia:
         self.signalling: str | None = None  #: the IP address that the peer's signalling comes from, where it is known
         self._ours: sdp.SessionDescription | None = None  # the last description that we sent
         self._offer: sdp.SessionDescription | None = None  # the peer's, which waits for our answer
+        self._last: Media | None = None
         self._taken: tuple[bytes, Media] | None = None  # the last answer, and what it says
 
     @property
     def receiving(self) -> bool:
         """Whether the peer is to send us media now."""
         return self.agreement is not None and self.agreement.direction.receives
+
+    @property
+    def last(self) -> Media | None:
+        """What the peer said in its last answer or offer, once an exchange is complete."""
+        return self._last if self.agreement is not None else None
 
     @property
     def codec(self) -> Codec | None:
@@ -107,7 +114,7 @@ class SipMedia:
             raise NegotiationError("no audio stream is offered")
         if audio is not None:
             _check_address(offer, audio)
-        self._offer = offer
+        self._offer, self._last = offer, media
         return media
 
     def answer(self, prefer: Sequence[Codec] = ()) -> bytes:
@@ -164,7 +171,7 @@ class SipMedia:
             _check_address(answer, audio)
         self._start(negotiate(self._ours, answer, Side.OFFERER))
         media = _media_of(answer, audio, body)
-        self._taken = (body, media)
+        self._taken, self._last = (body, media), media
         return media
 
     def wish(self, answered: Media) -> Media:

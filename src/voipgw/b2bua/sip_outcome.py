@@ -25,6 +25,8 @@ def released(event: SessionEnded, responded: bool) -> Released:
         return Released(Cause.RECOVERY_ON_TIMER_EXPIRY, 408, "no answer to a request in time", responded)
     if event.how is End.TRANSPORT:
         return Released(Cause.NETWORK_OUT_OF_ORDER, 503, "the peer cannot be reached", responded)
+    if event.how is End.LOST:
+        return Released(Cause.RECOVERY_ON_TIMER_EXPIRY, 408, "the session was not refreshed in time")
     if event.how is End.GONE:
         return Released(Cause.NORMAL_UNSPECIFIED, 481, "the peer lost the call")
     status = 487 if event.how in (End.CANCELLED, End.EXPIRED) else None

@@ -146,6 +146,8 @@ class SipParty:
             self._rang = True
             self._ring_at = now + self._ring_timeout_s
         media: Media | None = None
+        if event.offered:
+            return self._offered_early(event, now)
         if event.sdp:
             if self._media is None:
                 media = Media(sdp=event.sdp)
@@ -155,6 +157,20 @@ class SipParty:
                 except VoipGwError:
                     media = None  # no early media then; the answer of the 2xx decides about the call
         return [Progress(event.response.status, media)]
+
+    def _offered_early(self, event: Provisional, now: float) -> list[Effect]:
+        """A reliable provisional brought the offer that our INVITE asked for: PRACK carries the answer (RFC 3262 section 5)."""
+        session, media = self._session, self._media
+        if not isinstance(session, ClientSession):
+            return []
+        if media is None:  # the other side's answer comes by ``update``
+            return [Progress(event.response.status, Media(sdp=event.sdp))]
+        try:
+            taken = media.take_offer(event.sdp)
+            body = media.answer()
+        except VoipGwError as error:
+            return self._fail(Released(error.q850_cause, error.sip_status, str(error)), now)
+        return [*self._translate(session.acknowledge(body, now), now), Progress(event.response.status, taken)]
 
     def _established(self, event: Established, now: float) -> list[Effect]:
         self._response_at = self._ring_at = math.inf
@@ -178,7 +194,9 @@ class SipParty:
         """Finish the first exchange of descriptions; what has to be sent for it goes to ``effects``."""
         session = self._session
         if isinstance(session, ServerSession):
-            return media.take_answer(event.sdp) if not session.offered else None
+            return media.take_answer(event.sdp) if event.sdp or not (session.offered or session.settled) else None
+        if event.settled and media.last is not None:
+            return media.last
         if isinstance(session, ClientSession) and event.offered:
             taken = media.take_offer(event.sdp)
             effects += session.acknowledge(media.answer(), now)
@@ -198,7 +216,9 @@ class SipParty:
         if session is None:
             return []
         if media is None:
-            if not event.sdp:  # asked for an offer: what stands is offered once more
+            if (
+                not event.sdp or event.sdp == session.remote_sdp
+            ):  # asked for an offer, or a refresh: what stands is said again
                 return self._translate(session.answer_offer(self._sent_sdp, now), now)
             self._offer_waits = True
             return [Updated(Media(sdp=event.sdp))]
@@ -216,7 +236,7 @@ class SipParty:
     def _offer_answered(self, event: OfferAnswered, now: float) -> list[Effect]:
         media = self._media
         if media is None:
-            return [Updated(Media(sdp=event.sdp))]
+            return [Updated(Media(sdp=event.sdp))] if event.sdp else []
         try:
             taken = media.take_answer(event.sdp)
         except VoipGwError as error:

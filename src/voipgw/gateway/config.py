@@ -11,6 +11,8 @@ import attrs
 from voipgw.codecs import ENCODINGS
 from voipgw.errors import ConfigurationError
 from voipgw.net.tls import TlsFiles
+from voipgw.sip.reliable import Reliability
+from voipgw.sip.session_timer import TimerSettings
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -216,6 +218,8 @@ class GatewayConfig:
     tls: TlsFiles = attrs.field(factory=TlsFiles)  #: certificates and keys
     origins: tuple[str, ...] = ()  #: web pages that may connect, besides those of our own host; "*" for all
     media: MediaSettings = MediaSettings()
+    timer: TimerSettings = attrs.field(factory=TimerSettings)  #: session timers (RFC 4028)
+    reliable: Reliability = Reliability.SUPPORTED  #: reliable provisionals (RFC 3262)
     cdr: Path | None = None
     metrics: tuple[str, int] | None = None
     nameservers: tuple[tuple[str, int], ...] = ()  #: DNS servers that are asked; (): those of the system

@@ -35,10 +35,11 @@ from voipgw.pstn.driver import Driver
 from voipgw.routing import CompiledPlan, Plan
 from voipgw.sip.effects import Arrival, Effect, TransactionUser
 from voipgw.sip.message import Request
+from voipgw.sip.session_events import EXTENSIONS
 
 log = logging.getLogger(__name__)
 
-ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "UPDATE")
+ALLOW = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "INFO", "PRACK", "UPDATE")
 GOODBYE_S = 4.0  #: how long the answers to our last BYEs are waited for
 
 
@@ -94,7 +95,11 @@ class Gateway:
             accept=self._accept,
             events=self._call_event,
             settings=EndpointSettings(
-                allow=ALLOW, agent=config.user_agent, origins=Origins(config.origins), nameservers=config.nameservers
+                allow=ALLOW,
+                supported=EXTENSIONS,
+                agent=config.user_agent,
+                origins=Origins(config.origins),
+                nameservers=config.nameservers,
             ),
             entropy=entropy,
             network=platform.network,

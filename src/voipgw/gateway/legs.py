@@ -152,7 +152,12 @@ class LegFactory:
         ):  # who was called by sips is reached by sips (RFC 3261 section 12.1.1); TLS goes without saying
             tail = {"tls": "", "wss": ";transport=ws"}.get(transport, tail)
         return SipLegSettings(
-            session=SessionSettings(contact=f"<{scheme}:{host}:{local[1]}{tail}>", agent=self._config.user_agent),
+            session=SessionSettings(
+                contact=f"<{scheme}:{host}:{local[1]}{tail}>",
+                agent=self._config.user_agent,
+                timer=self._config.timer,
+                reliable=self._config.reliable,
+            ),
             domain=_bracketed(domain),
             media=None if media.mode == "none" else SipMediaSettings(media.host or local[0], codecs=self._codecs),
             dtmf_out=DtmfOut.RFC4733 if target is None else DtmfOut(media.dtmf_out),  # a caller gets what it offered

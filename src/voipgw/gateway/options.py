@@ -31,6 +31,8 @@ from voipgw.gateway.config import (
     parse_users,
 )
 from voipgw.net.tls import TlsContexts, TlsFiles
+from voipgw.sip.reliable import Reliability
+from voipgw.sip.session_timer import LEAST_S, TimerSettings
 
 DIGESTS = ("SHA-512-256", "SHA-256", "MD5")
 
@@ -135,6 +137,24 @@ def add_media(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--capture", type=Path, metavar="FILE", help="write signalling and media to a pcap")
 
 
+def add_sessions(parser: argparse.ArgumentParser) -> None:
+    """Extensions of SIP sessions."""
+    group = parser.add_argument_group("sessions")
+    group.add_argument(
+        "--session-expires",
+        type=int,
+        default=TimerSettings().interval_s,
+        metavar="SECONDS",
+        help="a session without a refresh for so long ends, on either side (default 1800; 0 leaves it to the peers)",
+    )
+    group.add_argument(
+        "--reliable",
+        choices=[one.value for one in Reliability],
+        default=Reliability.SUPPORTED.value,
+        help="provisional responses with PRACK (default supported)",
+    )
+
+
 def add_credentials(parser: argparse.ArgumentParser) -> None:
     """What we show to trunks that challenge us."""
     group = parser.add_argument_group("credentials towards trunks")
@@ -213,6 +233,13 @@ def _credentials(options: argparse.Namespace) -> Credentials | None:
     return Credentials(username, password)
 
 
+def _timer(options: argparse.Namespace) -> TimerSettings:
+    seconds: int = getattr(options, "session_expires", TimerSettings().interval_s)
+    if seconds and not LEAST_S <= seconds < 2**31:
+        raise ConfigurationError(f"--session-expires: {seconds} is not a number of seconds from {LEAST_S}, or 0")
+    return TimerSettings(seconds)
+
+
 def _country(options: argparse.Namespace) -> str:
     code: str = getattr(options, "country", "us")
     if code.lower() not in COUNTRIES:
@@ -287,6 +314,8 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
         metrics=parse_host_port(options.metrics, "--metrics") if options.metrics else None,
         nameservers=tuple(parse_nameserver(text) for text in options.nameserver),
         drain_s=options.drain,
+        timer=_timer(options),
+        reliable=Reliability(getattr(options, "reliable", "supported")),
         country=_country(options),
         inter_digit_s=_inter_digit(options),
     )

@@ -29,6 +29,7 @@ from voipgw.gateway.options import (
     add_credentials,
     add_later,
     add_media,
+    add_sessions,
     add_tls,
     config_of,
     one_line,
@@ -70,6 +71,7 @@ class Program:
             add_tls(self.parser)
             add_media(self.parser)
             add_credentials(self.parser)
+            add_sessions(self.parser)
             add_later(self.parser, tuple(LATER))
 
     def option(self, *names: str, **settings: Any) -> None:

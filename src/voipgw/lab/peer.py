@@ -18,6 +18,7 @@ from voipgw.net.network import Network
 from voipgw.sdp.offer_answer import Agreement, LocalAudio, Side, make_answer, make_offer, negotiate, new_origin
 from voipgw.sip.effects import Arrival, Effect, Respond, TransactionUser
 from voipgw.sip.message import Request, Response
+from voipgw.sip.reliable import Reliability
 from voipgw.sip.session import Session
 from voipgw.sip.session_client import ClientSession
 from voipgw.sip.session_events import (
@@ -30,6 +31,7 @@ from voipgw.sip.session_events import (
     session_description,
 )
 from voipgw.sip.session_server import ServerSession
+from voipgw.sip.session_timer import TimerSettings
 
 FORMATS = (sdp.Format("PCMU", payload_type=0), sdp.Format("PCMA", payload_type=8))
 
@@ -261,6 +263,8 @@ class Peer:
         self._transport = transport
         self._resolver = resolver
         self._waiting: asyncio.Queue[PeerCall] = asyncio.Queue(maxsize=1000)
+        self.timer = TimerSettings()  #: what its sessions want of session timers
+        self.reliable = Reliability.SUPPORTED  #: and of reliable provisionals
         self.refuse_all: int | None = None  #: answer every INVITE with this status
         self.silent = False  #: answer nothing at all
         self.calls: list[PeerCall] = []
@@ -287,7 +291,7 @@ class Peer:
 
     def session_settings(self) -> SessionSettings:
         """What its sessions say of themselves."""
-        return SessionSettings(contact=f"<{self.uri}>", agent="voipgw-peer")
+        return SessionSettings(contact=f"<{self.uri}>", agent="voipgw-peer", timer=self.timer, reliable=self.reliable)
 
     async def next_call(self, within: float = 10.0) -> PeerCall:
         """The next INVITE that comes in.

@@ -1,29 +1,18 @@
-"""The INVITE usage of a dialog, once there is one: offers, BYE, INFO, UPDATE and the 2xx that waits for its ACK.
+"""The INVITE usage of a dialog, once there is one: what its peer sends, and the timers that run.
 
 ``Session`` is what both roles have in common; ``voipgw.sip.session_client`` adds the placing of a call and
 ``voipgw.sip.session_server`` the taking of one. Standards: RFC 3261 sections 12 to 15, RFC 3264 and 6337 for who may offer
-when, RFC 3311 (UPDATE), RFC 6086 (INFO), RFC 3326 (Reason). A session is a machine: each method returns effects of
-``voipgw.sip.effects`` for the endpoint and events of ``voipgw.sip.session_events`` for its user, in the order in which
-they are to be carried out.
+when, RFC 3262 (PRACK), RFC 3311 (UPDATE), RFC 4028 (session timers), RFC 6086 (INFO), RFC 3326 (Reason). A session is a
+machine: each method returns effects of ``voipgw.sip.effects`` for the endpoint and events of ``voipgw.sip.session_events`` for
+its user, in the order in which they are to be carried out.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
-from voipgw.entropy import Entropy
 from voipgw.errors import TransportError
-from voipgw.sip.auth import DigestClient
-from voipgw.sip.effects import (
-    CloseDialog,
-    Destination,
-    Effect,
-    Respond,
-    SendAck,
-    SendRequest,
-    TransactionUser,
-)
+from voipgw.sip.effects import Effect, Respond
 from voipgw.sip.message import Message, Request, Response
 from voipgw.sip.reason import Reason, parse_reasons
 from voipgw.sip.session_events import (
@@ -34,17 +23,13 @@ from voipgw.sip.session_events import (
     InfoReceived,
     OfferAnswered,
     OfferReceived,
-    OfferRefused,
     SessionEnded,
-    SessionSettings,
     State,
-    Unacked,
     media_type,
     session_description,
 )
-from voipgw.sip.usage import DialogUsage, Fields
-
-_CREDENTIALS = ("Authorization", "Proxy-Authorization")
+from voipgw.sip.session_offers import OfferAnswer
+from voipgw.sip.usage import Fields
 
 
 def reasons_of(message: Message) -> tuple[Reason, ...]:
@@ -53,86 +38,12 @@ def reasons_of(message: Message) -> tuple[Reason, ...]:
     return parse_reasons(values) if values else ()
 
 
-class Session(DialogUsage):
+class Session(OfferAnswer):
     """An INVITE session with one peer. Mutable, owned by its user, e.g. a leg."""
 
-    __slots__ = (
-        "_ack_body",
-        "_ack_fields",
-        "_acked_seq",
-        "_bye_fields",
-        "_end_at",
-        "_invite_in",
-        "_invite_out",
-        "_offer_at",
-        "_unacked",
-        "_wanted_offer",
-        "state",
-    )
+    __slots__ = ()
 
-    _places_call = False  # whether we made the Call-ID: decides the back-off after 491
-
-    def __init__(
-        self,
-        user: TransactionUser,
-        settings: SessionSettings,
-        entropy: Entropy,
-        *,
-        auth: DigestClient | None = None,
-        destination: Destination | None = None,
-    ) -> None:
-        super().__init__(user, settings, entropy, auth=auth, destination=destination)
-        self.state = State.IDLE
-        self._invite_out: Request | None = None  # ours, without a final answer yet
-        self._invite_in: Request | None = None  # their INVITE or UPDATE that we still have to answer
-        self._unacked: Unacked | None = None
-        self._acked_seq = 0  # CSeq number of our INVITE whose 2xx we acknowledged last, with what the ACK carries
-        self._ack_body = b""
-        self._ack_fields: tuple[tuple[str, str], ...] = ()
-        self._wanted_offer: bytes | None = None  # to be sent as soon as nothing stands against it
-        self._offer_at = -math.inf  # not before then
-        self._bye_fields: tuple[tuple[str, str], ...] | None = None  # a BYE that waits for an ACK
-        self._end_at = math.inf  # the answer to our BYE or CANCEL is not awaited any longer than that
-
-    # What the user asks for.
-
-    def offer(self, sdp: bytes, now: float) -> list[Effect]:
-        """Offer other media in a re-INVITE, now or as soon as the protocol allows; a later offer replaces one that waits.
-
-        The outcome comes as ``OfferAnswered`` or ``OfferRefused``. After 491 it is tried again by itself (section 14.1).
-        """
-        if self.state in (State.ENDING, State.ENDED):
-            return []
-        self._wanted_offer = sdp
-        return self._offer_if_free(now)
-
-    def withdraw_offer(self) -> None:
-        """Forget an offer that still waits to be sent."""
-        self._wanted_offer = None
-
-    def answer_offer(self, sdp: bytes, now: float) -> list[Effect]:
-        """Accept what ``OfferReceived`` brought, with our answer (or our offer, where the peer asked for one) as ``sdp``.
-
-        Nothing happens when the peer has withdrawn the request meanwhile.
-        """
-        request = self._invite_in
-        if request is None or self.dialog is None or self.state not in (State.CONFIRMED, State.ACCEPTED):
-            return []
-        self._invite_in = None
-        self.dialog.refresh_target(request)
-        response = self._response(request, 200, self._dialog_fields(), sdp, SDP)
-        if request.method == "INVITE":
-            offered = not session_description(request)
-            self._unacked = Unacked(request, response, offered, self.settings.t1_s, now)
-        return [Respond(request, response), *self._offer_if_free(now)]
-
-    def refuse_offer(self, status: int, now: float, fields: Fields = ()) -> list[Effect]:
-        """Decline what ``OfferReceived`` brought; the session goes on as it was."""
-        request = self._invite_in
-        if request is None:
-            return []
-        self._invite_in = None
-        return [self._respond(request, status, fields), *self._offer_if_free(now)]
+    # What the user asks for, beside offers.
 
     def info(self, content_type: str, body: bytes, now: float) -> list[Effect]:
         """Send an INFO with ``body`` inside the dialog (RFC 6086 section 4, legacy usage); nothing unless it is confirmed."""
@@ -166,10 +77,12 @@ class Session(DialogUsage):
             return [self._respond(request, 500, (("Retry-After", "1"),))]
         required = request.headers("Require")
         if required:
-            return [self._respond(request, 420, (("Unsupported", ", ".join(required)),))]
+            unknown = self._unknown(required)
+            if unknown:
+                return [self._respond(request, 420, (("Unsupported", unknown),))]
         handler = _HANDLERS.get(method)
         if handler is None:
-            return [self._respond(request, 481 if method == "PRACK" else 405, (("Allow", ALLOW),))]
+            return [self._respond(request, 405, (("Allow", ALLOW),))]
         return handler(self, request, now)
 
     def receive_response(self, response: Response, now: float) -> list[Effect]:
@@ -184,10 +97,14 @@ class Session(DialogUsage):
         if response.status in (401, 407):
             retried = self._retried(request, response)
             if retried is not None:
+                if request is self._update_out:
+                    self._update_out = retried
                 return [self._track(retried)]
         if method == "BYE":
             return self._close()
-        if response.status in (408, 481) and self.state is State.CONFIRMED:
+        if method == "UPDATE":
+            return self._update_answered(request, response, now)
+        if response.status in (408, 481) and self.state is State.CONFIRMED and method != "PRACK":
             return [*self._bye(now), SessionEnded(End.GONE, response)]
         return []
 
@@ -200,9 +117,13 @@ class Session(DialogUsage):
         if self._requests is None or self._requests.get(number) is not request:
             return []
         self._forget(number)
+        if request is self._update_out:
+            self._update_out = None
         if request.method == "BYE":
             return self._close()
-        return [*self._bye(now), SessionEnded(how)] if self.state is State.CONFIRMED else []
+        if self.state is not State.CONFIRMED or request.method == "PRACK":
+            return []
+        return [*self._bye(now), SessionEnded(how)]
 
     def cancelled(self, request: Request, now: float, cancel: Request | None = None) -> list[Effect]:
         """The peer cancelled ``request``, its INVITE; ``cancel`` is its CANCEL where the endpoint still has it."""
@@ -216,12 +137,14 @@ class Session(DialogUsage):
         due = self._end_at
         if self._unacked is not None and self._unacked.next_at < due:
             due = self._unacked.next_at
-        if self._wanted_offer is not None and self._offer_at < due and self._free():
+        if self.state is State.CONFIRMED:
+            due = min(due, self.timer.next_deadline())
+        if self._wanted_offer is not None and self._offer_at < due and self._may_offer():
             due = self._offer_at
         return due
 
     def handle_deadline(self, now: float) -> list[Effect]:
-        """A 2xx to be sent again, an offer to be tried again, an answer that is no longer awaited."""
+        """A 2xx to be sent again, an offer to be tried again, a refresh, an answer that is no longer awaited."""
         effects: list[Effect] = []
         unacked = self._unacked
         if unacked is not None and now >= unacked.next_at:
@@ -231,11 +154,16 @@ class Session(DialogUsage):
                 unacked.interval_s = min(2 * unacked.interval_s, self.settings.t2_s)
                 unacked.next_at = min(now + unacked.interval_s, unacked.until)
                 effects.append(Respond(unacked.request, unacked.response))
+        if self.state is State.CONFIRMED and now >= self.timer.next_deadline():
+            effects += self._expired(now) if now >= self.timer.expire_at else self._refresh(now)
         if now >= self._end_at:
             effects += self._close()
         elif self._wanted_offer is not None:
             effects += self._offer_if_free(now)
         return effects
+
+    def _may_offer(self) -> bool:
+        return self._free() or (self.can_offer_early and self._update_in is None and self._update_out is None)
 
     # Requests inside the dialog.
 
@@ -247,6 +175,8 @@ class Session(DialogUsage):
         sdp = (session_description(request) or b"") if unacked.offered else b""
         if self.state is State.ENDING:
             return self._bye(now, self._bye_fields or ())
+        if unacked.offered:
+            self._remote_sdp = sdp
         events: list[Effect] = []
         first = unacked.request.to_tag is None
         if self.state is State.ACCEPTED:  # not first: a re-INVITE has overtaken the ACK of the first INVITE
@@ -257,9 +187,7 @@ class Session(DialogUsage):
         return events + self._offer_if_free(now)
 
     def _receive_bye(self, request: Request, now: float) -> list[Effect]:
-        effects: list[Effect] = [self._respond(request, 200)]
-        if self._invite_in is not None:
-            effects.append(self._respond(self._invite_in, 487))
+        effects: list[Effect] = [self._respond(request, 200), *self._drop_offers()]
         told = self.state is not State.ENDING
         self._unacked = None
         effects += self._close()
@@ -269,32 +197,59 @@ class Session(DialogUsage):
 
     def _receive_invite(self, request: Request, now: float) -> list[Effect]:
         """A re-INVITE (section 14.2): 500 while theirs waits for us, 491 while ours waits for them."""
-        if self._invite_in is not None:
-            return [self._respond(request, 500, (("Retry-After", str(self.entropy.bits(16) % 11)),))]
-        if self._invite_out is not None or (self._unacked is not None and self._unacked.offered):
-            return [self._respond(request, 491)]
-        if self.state not in (State.CONFIRMED, State.ACCEPTED):
+        if self._invite_in is not None or self._update_in is not None:
+            return [self._later(request)]
+        if self._offering() or self.state not in (State.CONFIRMED, State.ACCEPTED):
             return [self._respond(request, 491)]
         return self._take_offer(request)
 
     def _receive_update(self, request: Request, now: float) -> list[Effect]:
-        """UPDATE (RFC 3311 section 5.2): a target refresh, with or without an offer."""
-        if not request.body:
-            if self.dialog is not None:
-                self.dialog.refresh_target(request)
-            return [self._respond(request, 200, self._dialog_fields())]
-        if self._invite_in is not None:
-            return [self._respond(request, 500, (("Retry-After", str(self.entropy.bits(16) % 11)),))]
-        if self._invite_out is not None or self.state not in (State.CONFIRMED, State.ACCEPTED):
-            return [self._respond(request, 491)]
-        return self._take_offer(request)
+        """UPDATE (RFC 3311 section 5.2): a target refresh and a refresh of the session, with or without an offer."""
+        confirmed = self.state in (State.CONFIRMED, State.ACCEPTED)
+        if request.body:
+            if self._update_in is not None or (confirmed and self._invite_in is not None):
+                return [self._later(request)]
+            if self._offering() or not (confirmed or self._early_dialog() is self._dialog_of(request)):
+                return [self._respond(request, 491)]
+            return self._take_offer(request)
+        small = self.timer.too_small(request)
+        if small:
+            return [self._respond(request, 422, small)]
+        dialog = self._dialog_of(request)
+        if dialog is not None:
+            dialog.refresh_target(request)
+        self._note_allow(request)
+        fields = self._dialog_fields()
+        return [self._respond(request, 200, fields + self.timer.answer_fields(request, now) if confirmed else fields)]
+
+    def _offering(self) -> bool:
+        """Whether an offer of ours waits for its answer."""
+        if self._unacked is not None and self._unacked.offered:
+            return True
+        if self._update_out is not None and self._update_out.body:
+            return True
+        return self._invite_out is not None and self.state is not State.CALLING
+
+    def _later(self, request: Request) -> Respond:
+        return self._respond(request, 500, (("Retry-After", str(self.entropy.bits(16) % 11)),))
 
     def _take_offer(self, request: Request) -> list[Effect]:
+        small = self.timer.too_small(request)
+        if small:
+            return [self._respond(request, 422, small)]
         sdp = session_description(request)
         if sdp is None:
             return [self._respond(request, 415, (("Accept", SDP),))]
-        self._invite_in = request
+        self._note_allow(request)
+        if request.method == "INVITE":
+            self._invite_in = request
+        else:
+            self._update_in = request
         return [OfferReceived(request, sdp)]
+
+    def _receive_prack(self, request: Request, now: float) -> list[Effect]:
+        """A PRACK of nothing; the server knows better (RFC 3262 section 3)."""
+        return [self._respond(request, 481)]
 
     def _receive_info(self, request: Request, now: float) -> list[Effect]:
         package = request.header("Info-Package")
@@ -311,112 +266,12 @@ class Session(DialogUsage):
         accepted = ", ".join((SDP, *sorted(self.settings.info_types)))
         return [self._respond(request, 200, (*self._dialog_fields(), ("Accept", accepted)))]
 
-    # Our own INVITE inside the dialog.
-
-    def _offer_if_free(self, now: float) -> list[Effect]:
-        sdp, dialog = self._wanted_offer, self.dialog
-        if sdp is None or dialog is None or now < self._offer_at or not self._free():
-            return []
-        self._wanted_offer = None
-        self._invite_out = dialog.create("INVITE", self._dialog_fields(), sdp, SDP)
-        return [SendRequest(self._invite_out, self.user, self.destination)]
-
-    def _invite_answered(self, response: Response, number: int, now: float) -> list[Effect]:
-        """An answer to a re-INVITE of ours; the client adds the first INVITE."""
-        status, invite, dialog = response.status, self._invite_out, self.dialog
-        if dialog is None or status < 200:
-            return []
-        if invite is None or invite.cseq_number != number:
-            return [self._ack(number)] if status < 300 and number <= self._acked_seq else []
-        if status in (401, 407):
-            retried = self._retried(invite, response)
-            if retried is not None:
-                self._invite_out = retried
-                return [SendRequest(retried, self.user, self.destination)]
-        self._invite_out = None
-        if status < 300:
-            dialog.refresh_target(response)
-            effects: list[Effect] = [self._acknowledge(invite)]
-            if self.state is State.CONFIRMED:
-                effects.append(OfferAnswered(session_description(response) or b""))
-                effects += self._offer_if_free(now)
-            return effects
-        if self.state is not State.CONFIRMED:
-            return []
-        if status == 491:
-            self._offer_at = now + self._back_off()
-            if self._wanted_offer is None:
-                self._wanted_offer = invite.body
-            return []
-        if status in (408, 481):
-            return [*self._bye(now), SessionEnded(End.GONE, response)]
-        return [OfferRefused(status), *self._offer_if_free(now)]
-
-    def _invite_failed(self, how: End, now: float) -> list[Effect]:
-        self._invite_out = None
-        return [*self._bye(now), SessionEnded(how)] if self.state is State.CONFIRMED else []
-
-    def _free(self) -> bool:
-        """Whether an INVITE of ours may go out: none of either side stands (section 14.1)."""
-        return (
-            self.state is State.CONFIRMED
-            and self._invite_out is None
-            and self._invite_in is None
-            and self._unacked is None
-        )
-
-    def _back_off(self) -> float:
-        """Seconds until an offer that met another is tried again (section 14.1), in steps of 10 ms."""
-        if self._places_call:
-            return 2.1 + int(self.entropy.uniform() * 191) / 100
-        return int(self.entropy.uniform() * 201) / 100
-
-    def _acknowledge(self, invite: Request, body: bytes = b"") -> SendAck:
-        self._acked_seq = invite.cseq_number
-        self._ack_body = body
-        shown = [(name, value) for name in _CREDENTIALS for value in invite.headers(name)] if self.auth else ()
-        self._ack_fields = tuple(shown)
-        return self._ack(self._acked_seq)
-
-    def _ack(self, seq: int) -> SendAck:
-        """The ACK of a 2xx to our INVITE, with its credentials (section 13.2.2.4); made anew when the 2xx comes again."""
-        body = self._ack_body if seq == self._acked_seq else b""
-        ack = self._in_dialog().create("ACK", self._ack_fields, body, SDP if body else None, seq=seq)
-        return SendAck(ack, self.destination)
-
-    # The end.
-
-    def _bye(self, now: float, fields: Fields = ()) -> list[Effect]:
-        effects: list[Effect] = []
-        if self._invite_in is not None:
-            effects.append(self._respond(self._invite_in, 487))
-            self._invite_in = None
-        self.state = State.ENDING
-        self._wanted_offer = None
-        self._unacked = None
-        self._end_at = now + 65 * self.settings.t1_s  # the transaction gives up a little earlier
-        effects.append(self._request("BYE", fields))
-        return effects
-
-    def _never_acked(self, now: float) -> list[Effect]:
-        self._unacked = None
-        if self.state is State.ENDING:
-            return self._bye(now, self._bye_fields or ())
-        return [*self._bye(now), SessionEnded(End.TIMEOUT)]
-
-    def _close(self) -> list[Effect]:
-        """Nothing more is sent or awaited."""
-        self.state = State.ENDED
-        self._end_at = math.inf
-        self._wanted_offer = self._invite_in = self._requests = self._unacked = None
-        key = self._key()
-        return [CloseDialog(key)] if key is not None else []
-
 
 _HANDLERS: dict[str, Callable[[Session, Request, float], list[Effect]]] = {
-    "BYE": Session._receive_bye,
+    "BYE": lambda session, request, now: session._receive_bye(request, now),
     "INVITE": Session._receive_invite,
     "UPDATE": Session._receive_update,
+    "PRACK": lambda session, request, now: session._receive_prack(request, now),
     "INFO": Session._receive_info,
     "OPTIONS": Session._receive_options,
 }

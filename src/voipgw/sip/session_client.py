@@ -1,4 +1,8 @@
-"""Placing a call: the client side of an INVITE (RFC 3261 sections 9.1 and 13.2), with forks, CANCEL and its races."""
+"""Placing a call: the client side of an INVITE (RFC 3261 sections 9.1 and 13.2), with forks, CANCEL and its races.
+
+Reliable provisionals are acknowledged by PRACK, each early dialog for itself (RFC 3262 section 4); a 422 is answered with the
+longer interval that it asks for (RFC 4028 section 7.3).
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from voipgw.sip.effects import (
     TransactionUser,
 )
 from voipgw.sip.message import Request, Response
+from voipgw.sip.reliable import TAG, Reliability, rseq_of
 from voipgw.sip.session import Session, reasons_of
 from voipgw.sip.session_events import (
     ALLOW,
@@ -36,7 +41,19 @@ from voipgw.sip.usage import Fields
 class ClientSession(Session):
     """A session that we asked for. ``start`` sends the INVITE, the rest follows from what comes back."""
 
-    __slots__ = ("_call_id", "_early", "_early_sdp", "_first_seq", "_forked", "_offered", "responded")
+    __slots__ = (
+        "_call_id",
+        "_early",
+        "_early_sdp",
+        "_early_seq",
+        "_first_seq",
+        "_forked",
+        "_offered",
+        "_prack_due",
+        "_rseq",
+        "_settled",
+        "responded",
+    )
 
     _places_call = True
 
@@ -57,6 +74,10 @@ class ClientSession(Session):
         self._forked = False  # a second 2xx came
         self._early: dict[str, Response | Dialog] | None = None  # by To tag, until the 2xx
         self._early_sdp: tuple[str, bytes] = ("", b"")  # of the last provisional with SDP, and its tag
+        self._rseq: dict[str, int] | None = None  # the last RSeq of each early dialog
+        self._early_seq = 0  # CSeq number of our last request in any early dialog
+        self._prack_due: tuple[Dialog, str] | None = None  # a PRACK that waits for our answer to the offer in its 1xx
+        self._settled = ""  # the To tag with which the first exchange was completed reliably
 
     def start(
         self,
@@ -69,8 +90,11 @@ class ClientSession(Session):
         fields: Fields = (),
         max_forwards: int = 70,
         call_id: str = "",
+        reliable: bool = True,
     ) -> list[Effect]:
         """Send the INVITE to ``uri``. ``from_`` and ``to`` are header values without tag; ``sdp`` our offer, b"" for a late one.
+
+        ``reliable`` False keeps 100rel from being announced, for a call whose answer to an early offer cannot be had early.
 
         Raises:
             LocalProtocolError: the session was started before.
@@ -79,6 +103,7 @@ class ClientSession(Session):
             raise LocalProtocolError("a session is started once")
         self.state = State.CALLING
         self._offered = bool(sdp)
+        self._local_sdp = sdp
         self._call_id = call_id or self.entropy.token()
         settings = self.settings
         head = [
@@ -89,7 +114,11 @@ class ClientSession(Session):
             ("CSeq", "1 INVITE"),
             ("Contact", settings.contact),
             ("Allow", ALLOW),
+            ("Supported", ", ".join(settings.supported(reliable=reliable))),
+            *self.timer.request_fields(),
         ]
+        if settings.reliable is Reliability.REQUIRED:
+            head.append(("Require", TAG))
         if settings.agent:
             head.append(("User-Agent", settings.agent))
         head += fields
@@ -101,14 +130,21 @@ class ClientSession(Session):
 
     @property
     def unanswered_offer(self) -> bool:
-        """Whether a 2xx brought an offer that ``acknowledge`` has not answered yet."""
+        """Whether a 2xx or a reliable provisional brought an offer that ``acknowledge`` has not answered yet."""
+        if self._prack_due is not None:
+            return True
         return self.dialog is not None and self._invite_out is not None and not self._acked_seq
 
     def acknowledge(self, sdp: bytes, now: float) -> list[Effect]:
-        """Send the ACK with our answer to the offer that a 2xx brought (``Established`` with ``offered``)."""
+        """Send the ACK or PRACK with our answer to the offer that a 2xx or a provisional brought (``offered`` in its event)."""
+        if self._prack_due is not None:
+            (dialog, rack), self._prack_due = self._prack_due, None
+            self._settled, self._local_sdp = dialog.remote_tag, sdp
+            return [self._prack(dialog, rack, sdp), *self._offer_if_free(now)]
         if self._invite_out is None or self.dialog is None:
             return []
         invite, self._invite_out = self._invite_out, None
+        self._local_sdp = sdp
         return [self._acknowledge(invite, sdp), *self._offer_if_free(now)]
 
     def hang_up(self, now: float, fields: Fields = ()) -> list[Effect]:
@@ -157,54 +193,122 @@ class ClientSession(Session):
             return self._provisional(response)
         if response.status < 300:
             return self._answered(invite, response, now)
-        return self._refused(invite, response)
+        return self._refused(invite, response, now)
 
     def _provisional(self, response: Response) -> list[Effect]:
         if response.status == 100 or self.state is not State.CALLING:
             return []
         tag = response.to_tag
         sdp = session_description(response) or b""
+        effects: list[Effect] = []
         if tag:
             if self._early is None:
                 self._early = {}
             self._early.setdefault(tag, response)
+            self._note_allow(response)
+            rseq = rseq_of(response)
+            if rseq is not None:
+                taken = self._reliable(response, tag, rseq, sdp)
+                if taken is None:
+                    return []
+                effects = taken
             if sdp and self._offered:
-                self._early_sdp = (tag, sdp)
-        return [Provisional(response, sdp if self._offered else b"")]
+                if tag != self._settled:
+                    self._early_sdp = (tag, sdp)
+                    self._remote_sdp = sdp
+                if rseq is not None:
+                    self._settled = tag
+        offered = self._prack_due is not None and rseq_of(response) is not None and bool(sdp)
+        return [*effects, Provisional(response, sdp if self._offered or offered else b"", offered)]
+
+    def _reliable(self, response: Response, tag: str, rseq: int, sdp: bytes) -> list[Effect] | None:
+        """The PRACK of a reliable provisional (RFC 3262 section 4); None for one that came before, or before its turn."""
+        if self._rseq is None:
+            self._rseq = {}
+        last = self._rseq.get(tag)
+        if self._prack_due is not None or (last is not None and rseq != last + 1):
+            return None
+        self._rseq[tag] = rseq
+        dialog = self._early_of(tag)
+        if dialog is None:
+            return None
+        rack = f"{rseq} {response.cseq_number} INVITE"
+        if sdp and not self._offered and tag != self._settled:
+            self._prack_due = (dialog, rack)
+            self._remote_sdp = sdp
+            return []
+        return [self._prack(dialog, rack)]
+
+    def _prack(self, dialog: Dialog, rack: str, sdp: bytes = b"") -> SendRequest:
+        prack = self._number(dialog).create("PRACK", (("RAck", rack),), sdp, SDP if sdp else None)
+        self._early_seq = prack.cseq_number
+        return self._track(prack)
+
+    def _number(self, dialog: Dialog) -> Dialog:
+        """``dialog`` with its numbers above those of the other early dialogs, so that each of our requests has its own."""
+        dialog.local_seq = max(dialog.local_seq, self._early_seq)
+        return dialog
+
+    def _early_dialog(self) -> Dialog | None:
+        if self.state is not State.CALLING or not self._settled or self._prack_due is not None:
+            return None
+        dialog = self._early_of(self._settled)
+        return None if dialog is None else self._number(dialog)
 
     def _answered(self, invite: Request, response: Response, now: float) -> list[Effect]:
         dialog = self.dialog = self._dialog_from(invite, response)
         early, self._early = (self._early or {}).get(dialog.remote_tag), None
         if isinstance(early, Dialog):
             dialog.remote_seq = early.remote_seq
+        self._number(dialog)
+        self._note_allow(response)
         if self.state is State.ENDING:  # the 2xx crossed our CANCEL
             self._invite_out = None
             self.state = State.CONFIRMED
             return [self._acknowledge(invite), *self._bye(now, self._bye_fields or ())]
         self.state = State.CONFIRMED
+        self.timer.agreed(response, now)
+        settled, self._prack_due = self._settled == dialog.remote_tag, None
         sdp = session_description(response) or b""
-        if not self._offered:
+        if settled:
+            sdp = self._early_sdp[1] if self._offered else self._remote_sdp
+        elif not self._offered:
             if sdp:
+                self._remote_sdp = sdp
                 return [Established(response, sdp, offered=True)]
         elif not sdp and self._early_sdp[0] == dialog.remote_tag:
             sdp = self._early_sdp[1]  # the answer came in a provisional, and stands (RFC 6337 section 3.1)
         self._invite_out = None
         self._early_sdp = ("", b"")
-        return [self._acknowledge(invite), Established(response, sdp), *self._offer_if_free(now)]
+        if not settled:
+            self._remote_sdp = sdp
+        established = Established(response, sdp, settled=settled)
+        return [self._acknowledge(invite), established, *self._offer_if_free(now)]
 
-    def _refused(self, invite: Request, response: Response) -> list[Effect]:
+    def _refused(self, invite: Request, response: Response, now: float) -> list[Effect]:
         told = self.state is not State.ENDING
+        if told and response.status == 422 and self.timer.raise_to(response):
+            return [self._again(self._renewed(invite))]
         if told and self.auth is not None and response.status in (401, 407):
             retried = self.auth.answer(invite, response, self._first_seq + 1)
             if retried is not None:
-                self._first_seq += 1
-                self._early = None
-                self._invite_out = retried
-                return [SendRequest(retried, self.user, self.destination)]
+                return [self._again(retried)]
         effects = self._close()
         if told:
             effects.append(SessionEnded(End.REFUSED, response, reasons_of(response), response.status))
         return effects
+
+    def _again(self, invite: Request) -> SendRequest:
+        """The INVITE once more, with the next number: a try of its own, whose early dialogs begin anew."""
+        self._first_seq += 1
+        self._early = self._rseq = self._prack_due = None
+        self._settled, self._early_sdp = "", ("", b"")
+        self._invite_out = invite
+        return SendRequest(invite, self.user, self.destination)
+
+    def _renewed(self, invite: Request) -> Request:
+        fields = (("CSeq", f"{self._first_seq + 1} INVITE"), *self.timer.request_fields())
+        return invite.with_fields(remove=("CSeq", "Session-Expires", "Min-SE"), append=fields)
 
     def _invite_failed(self, how: End, now: float) -> list[Effect]:
         if self.dialog is not None:
@@ -218,6 +322,7 @@ class ClientSession(Session):
         own = self._in_dialog()
         fork = Dialog.of_client(response, local=own.local, local_tag=own.local_tag)
         ack = fork.create("ACK", self._ack_fields, seq=fork.local_seq)
+        self._number(fork)
         return [
             SendAck(ack, self.destination),
             SendRequest(fork.create("BYE"), self.user, self.destination),
@@ -232,6 +337,9 @@ class ClientSession(Session):
         tag = request.from_tag or ""
         if self.dialog is not None:
             return self.dialog if tag == self.dialog.remote_tag else None
+        return self._early_of(tag)
+
+    def _early_of(self, tag: str) -> Dialog | None:
         found = self._early.get(tag) if self._early is not None else None
         if found is None or self._early is None or self._invite_out is None:
             return None
@@ -243,7 +351,7 @@ class ClientSession(Session):
         return not self._forked or self.dialog is None or response.to_tag == self.dialog.remote_tag
 
     def _close(self) -> list[Effect]:
-        self._early = self._invite_out = None
+        self._early = self._invite_out = self._rseq = self._prack_due = None
         return super()._close()
 
     def _key(self) -> DialogKey | None:

@@ -8,8 +8,11 @@ import attrs
 
 from voipgw.sip.message import Message, Request, Response
 from voipgw.sip.reason import Reason
+from voipgw.sip.reliable import TAG, Reliability
+from voipgw.sip.session_timer import TimerSettings
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE"
+EXTENSIONS = (TAG, "timer")  #: option tags that sessions know, for Supported and Require
 SDP = "application/sdp"
 
 
@@ -23,6 +26,12 @@ class SessionSettings:
     t1_s: float = 0.5  #: RFC 3261 table 4
     t2_s: float = 4.0
     refresh_provisional_s: float = 60.0  #: how often a provisional is repeated while it rings (section 13.3.1.1)
+    timer: TimerSettings = attrs.field(factory=TimerSettings)  #: session timers (RFC 4028)
+    reliable: Reliability = Reliability.SUPPORTED  #: reliable provisionals (RFC 3262)
+
+    def supported(self, *, reliable: bool = True) -> tuple[str, ...]:
+        """The option tags that these sessions take in Require and announce in Supported."""
+        return EXTENSIONS if reliable and self.reliable is not Reliability.NEVER else EXTENSIONS[1:]
 
 
 class State(enum.Enum):
@@ -47,6 +56,7 @@ class End(enum.Enum):
     TIMEOUT = "timeout"  #: no answer, or no ACK, in time
     TRANSPORT = "transport"  #: nothing could be sent
     GONE = "gone"  #: the peer knows nothing of the dialog any more (481, 408)
+    LOST = "lost"  #: no refresh within the session interval (RFC 4028 section 10)
 
 
 @attrs.frozen
@@ -60,6 +70,7 @@ class Provisional(SessionEvent):
 
     response: Response
     sdp: bytes  #: b"" where there is none
+    offered: bool = False  #: ``sdp`` is the peer's offer; ``ClientSession.acknowledge`` has to be given our answer
 
 
 @attrs.frozen
@@ -73,6 +84,7 @@ class Established(SessionEvent):
     message: Response | Request
     sdp: bytes
     offered: bool = False
+    settled: bool = False  #: the exchange was complete before, by a reliable provisional; ``sdp`` is the peer's of then
 
 
 @attrs.frozen
@@ -87,7 +99,7 @@ class SessionEnded(SessionEvent):
 
 @attrs.frozen
 class OfferReceived(SessionEvent):
-    """A re-INVITE or UPDATE in the dialog; ``answer_offer`` or ``refuse_offer`` has to follow, now or later.
+    """A re-INVITE, UPDATE or PRACK in the dialog; ``answer_offer`` or ``refuse_offer`` has to follow, now or later.
 
     ``sdp`` b"" in a re-INVITE asks for an offer of ours, and the answer comes as ``OfferAnswered``.
     """
@@ -98,7 +110,7 @@ class OfferReceived(SessionEvent):
 
 @attrs.frozen
 class OfferAnswered(SessionEvent):
-    """The peer answered an offer that we made inside the dialog."""
+    """The peer answered an offer that we made inside the dialog, or in a reliable provisional."""
 
     sdp: bytes
     asked: bool = False  #: the peer asked for that offer by a re-INVITE without one: what it answers is its own wish

@@ -58,7 +58,12 @@ class DialogUsage:
     def _dialog_fields(self) -> tuple[tuple[str, str], ...]:
         """Fields of every INVITE, UPDATE and their 2xx."""
         settings = self.settings
-        return (("Contact", settings.contact), ("Allow", ALLOW))
+        return (("Contact", settings.contact), ("Allow", ALLOW), ("Supported", ", ".join(settings.supported())))
+
+    def _unknown(self, required: Iterable[str]) -> str:
+        """What of a Require we do not know, for Unsupported; "" where we know all."""
+        known = self.settings.supported()
+        return ", ".join(tag for tag in required if tag.lower() not in known)
 
     def _response(
         self, request: Request, status: int, fields: Fields = (), body: bytes = b"", content_type: str | None = None

@@ -50,12 +50,19 @@ from voipgw.sip import Request, Response, Uri
 from voipgw.sip.auth import Credentials
 from voipgw.sip.digest import Challenge
 from voipgw.sip.effects import Arrival, Effect, Respond, SendAck, SendRequest, TransactionUser
+from voipgw.sip.reliable import Reliability
 from voipgw.sip.session_client import ClientSession
 from voipgw.sip.session_events import Established, OfferAnswered, OfferReceived, SessionEnded, SessionSettings, State
 from voipgw.sip.session_server import ServerSession
+from voipgw.sip.session_timer import TimerSettings
 from voipgw.testing.sip_wire import Node, Wire
 
 G722 = Codec("G722", payload_type=9)
+
+
+def plain(contact: str) -> SessionSettings:
+    """Without extensions: neither reliable provisionals nor session timers."""
+    return SessionSettings(contact, timer=TimerSettings(interval_s=0), reliable=Reliability.NEVER)
 
 
 class FakeStream:
@@ -180,7 +187,7 @@ class Peer:
 
 def settings(*, media: bool = True, codecs: tuple[Codec, ...] = (PCMU, PCMA), **more: object) -> SipLegSettings:
     return SipLegSettings(
-        SessionSettings("<sip:g@g.example>"),
+        plain("<sip:g@g.example>"),
         "g.example",
         SipMediaSettings("192.0.2.1", codecs=codecs) if media else None,
         target=Uri.parse("sip:b.example"),
@@ -202,7 +209,7 @@ class Outward:
         self.wire = Wire()
         self.node = self.wire.node("g")
         self.carrier = Peer(self.wire.node("b", lambda request: self.carrier))
-        self.carrier.session = ServerSession(self.carrier, SessionSettings("<sip:b@b.example>"), SeededEntropy(seed))
+        self.carrier.session = ServerSession(self.carrier, plain("<sip:b@b.example>"), SeededEntropy(seed))
         self.plane = FakePlane()
         self.leg = SipLeg("trunk:b", config or settings(), SeededEntropy(seed), self.plane)
 
@@ -239,7 +246,7 @@ class Inward:
     def __init__(self, config: SipLegSettings | None = None, *, source: Source | None = None) -> None:
         self.wire = Wire()
         self.caller = Peer(self.wire.node("a"))
-        client = ClientSession(self.caller, SessionSettings("<sip:a@a.example>"), SeededEntropy(8))
+        client = ClientSession(self.caller, plain("<sip:a@a.example>"), SeededEntropy(8))
         self.client = self.caller.session = client
         self.plane = FakePlane()
         self.leg = SipLeg("in", config or settings(), SeededEntropy(9), self.plane, source=source, call_id="call-1")
@@ -760,10 +767,10 @@ class BackToBack:
         self.plane = FakePlane()
         self.settings = settings(media=media)
         self.phone = Peer(self.wire.node("a"))
-        self.client = ClientSession(self.phone, SessionSettings("<sip:a@a.example>"), entropy)
+        self.client = ClientSession(self.phone, plain("<sip:a@a.example>"), entropy)
         self.phone.session = self.client
         self.carrier = Peer(self.wire.node("b", lambda request: self.carrier))
-        self.carrier.session = ServerSession(self.carrier, SessionSettings("<sip:b@b.example>"), entropy)
+        self.carrier.session = ServerSession(self.carrier, plain("<sip:b@b.example>"), entropy)
         self.caller = SipLeg("in", self.settings, entropy, self.plane)
         self.node = self.wire.node("g", lambda request: self.caller)
         self.node.on_event = self.happened

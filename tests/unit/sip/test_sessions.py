@@ -9,6 +9,7 @@ from voipgw.sip import Request, Response
 from voipgw.sip.auth import Challenged, Credentials, DigestClient, DigestServer
 from voipgw.sip.effects import Arrival, Effect, Respond
 from voipgw.sip.reason import Reason
+from voipgw.sip.reliable import Reliability
 from voipgw.sip.session_client import ClientSession
 from voipgw.sip.session_events import (
     End,
@@ -23,10 +24,16 @@ from voipgw.sip.session_events import (
     State,
 )
 from voipgw.sip.session_server import ServerSession
+from voipgw.sip.session_timer import TimerSettings
 from voipgw.testing.sip_wire import Message, Node, Wire
 
 OFFER, ANSWER = b"v=0\r\ns=offer\r\n", b"v=0\r\ns=answer\r\n"
 HOLD, HELD = b"v=0\r\ns=hold\r\n", b"v=0\r\ns=held\r\n"
+
+
+def plain(contact: str) -> SessionSettings:
+    """Without extensions: neither reliable provisionals nor session timers."""
+    return SessionSettings(contact, timer=TimerSettings(interval_s=0), reliable=Reliability.NEVER)
 
 
 class Ua:
@@ -75,10 +82,10 @@ class Pair:
         entropy = SeededEntropy(seed)
         auth = DigestClient(credentials, entropy) if credentials else None
         self.a = Ua(self.a_node)
-        self.client = ClientSession(self.a, SessionSettings("<sip:a@a.example>"), entropy, auth=auth)
+        self.client = ClientSession(self.a, plain("<sip:a@a.example>"), entropy, auth=auth)
         self.a.session = self.client
         self.b = Ua(self.b_node)
-        self.server = ServerSession(self.b, SessionSettings("<sip:b@b.example>"), entropy)
+        self.server = ServerSession(self.b, plain("<sip:b@b.example>"), entropy)
         self.b.session = self.server
 
     @property
@@ -662,11 +669,11 @@ def test_a_stranger_with_our_tag_cannot_end_the_call() -> None:
     ("fields", "body", "kind", "status", "shows"),
     [
         (
-            [("Require", "100rel"), ("Require", "timer")],
+            [("Require", "100rel"), ("Require", "timer, precondition")],
             OFFER,
             "application/sdp",
             420,
-            ("Unsupported", "100rel, timer"),
+            ("Unsupported", "100rel, precondition"),
         ),
         ([], b"hello", "text/plain", 415, ("Accept", "application/sdp")),
     ],
@@ -676,7 +683,7 @@ def test_an_invite_that_asks_for_too_much_is_refused(
 ) -> None:
     node = Wire().node("b")
     user = Ua(node)
-    user.session = session = ServerSession(user, SessionSettings("<sip:b@b.example>"), SeededEntropy(1))
+    user.session = session = ServerSession(user, plain("<sip:b@b.example>"), SeededEntropy(1))
     effects = session.start(make_invite(fields, body, kind), 0.0)
     answer, ended = effects
     assert isinstance(answer, Respond) and answer.response.status == status
@@ -699,14 +706,14 @@ def test_an_invite_with_a_multipart_body_is_read() -> None:
         b"--x\r\nContent-Type: text/plain\r\n\r\nhi\r\n--x\r\nContent-Type: application/sdp\r\n\r\nv=0\r\n\r\n--x--\r\n"
     )
     user = Ua(Wire().node("b"))
-    session = ServerSession(user, SessionSettings("<sip:b@b.example>"), SeededEntropy(1))
+    session = ServerSession(user, plain("<sip:b@b.example>"), SeededEntropy(1))
     assert session.start(make_invite([], body, 'multipart/mixed;boundary="x"'), 0.0) == []
     assert session.offered
 
 
 def test_an_optional_body_of_another_kind_is_ignored() -> None:
     user = Ua(Wire().node("b"))
-    session = ServerSession(user, SessionSettings("<sip:b@b.example>"), SeededEntropy(1))
+    session = ServerSession(user, plain("<sip:b@b.example>"), SeededEntropy(1))
     fields = [("Content-Disposition", "render; handling=optional")]
     assert session.start(make_invite(fields, b"hi", "text/plain"), 0.0) == [] and not session.offered
 
