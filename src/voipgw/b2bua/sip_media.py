@@ -36,6 +36,7 @@ class SipMediaSettings:
     codecs: tuple[Codec, ...] = (PCMU, PCMA)  #: what we can do, best first; telephone-event is not listed
     events: bool = True  #: offer and take RFC 4733 digits
     ptime_ms: int = 20
+    g726_aal2: bool = False  #: peers pack "G726-32" and its like as I.366.2 does, against RFC 3551
 
 
 class SipMedia:
@@ -222,6 +223,10 @@ class SipMedia:
             return None
         return self.signalling
 
+    def _packed(self, name: str) -> str:
+        """The encoding that is sent and received under this name."""
+        return f"AAL2-{name}" if self._settings.g726_aal2 and name.upper().startswith("G726-") else name
+
     def _start(self, agreed: Agreement) -> None:
         """Let packets flow as agreed; nothing is done where an exchange changed nothing."""
         stream = self.stream
@@ -232,7 +237,7 @@ class SipMedia:
         codec = agreed.codec
         stream.start(
             agreed.remote,
-            Codec(codec.name, codec.clock_rate_hz, codec.channels, codec.payload_type, codec.fmtp),
+            Codec(self._packed(codec.name), codec.clock_rate_hz, codec.channels, codec.payload_type, codec.fmtp),
             receive_payload_type=agreed.receive_payload_type,
             telephone_event=agreed.telephone_event,
             receive_telephone_event=agreed.receive_telephone_event,

@@ -190,6 +190,7 @@ class MediaSettings:
     host: str = ""  #: address for our descriptions; "" takes that of the first listener
     ports: tuple[int, int] = (16384, 32767)
     codecs: tuple[str, ...] = DEFAULT_CODECS  #: offered onward, best first
+    g726_packing: str = "rfc3551"  #: of "G726-32" and its like; "aal2" for peers that have it the other way round
     dtmf_out: str = "rfc4733"
     record: Path | None = None  #: a directory for one stereo WAV a call
     capture: Path | None = None  #: a pcap of signalling and media

@@ -159,7 +159,9 @@ class LegFactory:
                 reliable=self._config.reliable,
             ),
             domain=_bracketed(domain),
-            media=None if media.mode == "none" else SipMediaSettings(media.host or local[0], codecs=self._codecs),
+            media=None
+            if media.mode == "none"
+            else SipMediaSettings(media.host or local[0], codecs=self._codecs, g726_aal2=media.g726_packing == "aal2"),
             dtmf_out=DtmfOut.RFC4733 if target is None else DtmfOut(media.dtmf_out),  # a caller gets what it offered
             target=target,
             credentials=credentials,

@@ -130,6 +130,12 @@ def add_media(parser: argparse.ArgumentParser) -> None:
         help=f"offered onward, best first, converted where the legs differ; of {','.join(CODECS)} "
         f"(default {','.join(DEFAULT_CODECS)})",
     )
+    group.add_argument(
+        "--g726-packing",
+        choices=("rfc3551", "aal2"),
+        default="rfc3551",
+        help="order of the code words of G726-32 and its like: aal2 for devices that get it wrong (default rfc3551)",
+    )
     group.add_argument("--dtmf-out", choices=DTMF_WAYS, default="rfc4733", help="how digits leave (default rfc4733)")
     group.add_argument(
         "--record", type=Path, metavar="DIR", help="one stereo WAV a call: calling party left, called party right"
@@ -270,6 +276,7 @@ def _media(options: argparse.Namespace) -> MediaSettings:
         host=options.media_host,
         ports=parse_ports(options.media_ports),
         codecs=parse_codecs(options.codecs),
+        g726_packing=options.g726_packing,
         dtmf_out=options.dtmf_out,
         record=options.record,
         capture=options.capture,

@@ -46,6 +46,10 @@ module_path {modules}
 module_tmp uuid.so
 module_tmp account.so
 module g711.so
+module g722.so
+module g726.so
+module gsm.so
+module l16.so
 module aufile.so
 module sndfile.so
 module_app ctrl_tcp.so
@@ -137,6 +141,11 @@ class Baresip(Process):
         """What it heard, at 8000 Hz; after ``quit``."""
         [path] = (self.folder / "heard").glob("*-dec.wav")
         return sounds.read(path)[0]
+
+    def heard_at(self) -> tuple[sounds.Pcm, int]:
+        """What it heard, at the rate of its codec, and that rate; after ``quit``."""
+        [path] = (self.folder / "heard").glob("*-dec.wav")
+        return sounds.read_at(path)
 
     def _listen(self) -> None:
         octets = b""

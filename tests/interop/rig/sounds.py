@@ -36,6 +36,13 @@ def read(path: Path) -> npt.NDArray[np.int16]:
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, file.getnchannels()).T
 
 
+def read_at(path: Path) -> tuple[Pcm, int]:
+    """int16[n] of a mono WAV of 16 bits, and its rate."""
+    with wave.open(str(path), "rb") as file:
+        assert (file.getsampwidth(), file.getnchannels()) == (2, 1), path
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2"), file.getframerate()
+
+
 def ulaw(pcm: Pcm) -> bytes:
     """mu-law octets of the samples (ITU-T G.711 table 2a), worked out from the segments and not by our codec."""
     magnitude = np.minimum(np.abs(pcm.astype(np.int32)), 32635) + 132
