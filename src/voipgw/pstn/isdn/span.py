@@ -52,7 +52,8 @@ from voipgw.pstn.isdn.q931_tables import MessageType as M
 from voipgw.pstn.isdn.restart import INDICATED, RestartRequests
 from voipgw.pstn.isdn.switch_tables import SwitchProfile
 
-SERVICE, SERVICE_ACKNOWLEDGE = 0x0F, 0x07  #: maintenance messages, under their own protocol discriminator
+#: SERVICE and SERVICE ACKNOWLEDGE of each maintenance protocol discriminator: the two have them the other way round.
+SERVICE = {0x03: (0x0F, 0x07), 0x43: (0x07, 0x0F)}
 _RESPONSES = (M.SETUP_ACKNOWLEDGE, M.CALL_PROCEEDING, M.ALERTING, M.CONNECT)
 REFERENCES = 32767  #: of two octets
 
@@ -444,10 +445,11 @@ class Span:
     def _maintenance(self, message: Message, now: float) -> None:
         """SERVICE of the North American switches: a channel is put into service or out of it."""
         status, info = message.find(ChangeStatus), message.find(ChannelIdentification)
-        if message.kind != SERVICE or status is None or message.discriminator != self.profile.maintenance:
+        service, acknowledge = SERVICE[message.discriminator]
+        if message.kind != service or status is None or message.discriminator != self.profile.maintenance:
             return
         reference = attrs.evolve(message.reference, to_originator=not message.reference.to_originator)
-        answer = Message(SERVICE_ACKNOWLEDGE, reference, message.elements, message.discriminator)
+        answer = Message(acknowledge, reference, message.elements, message.discriminator)
         self._send(answer, now)
         for channel in info.channels if info is not None else ():
             if channel in self.pool:

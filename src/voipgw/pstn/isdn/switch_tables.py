@@ -55,9 +55,9 @@ _T1 = SwitchProfile("t1", T1_CHANNELS, "PCMU", overlap=False, sending_complete=F
 SWITCHES: dict[str, SwitchProfile] = {
     "euroisdn": SwitchProfile("euroisdn", hold=True),
     "euroisdn_t1": SwitchProfile("euroisdn_t1", T1_CHANNELS, "PCMU", hold=True),
-    "ni1": attrs.evolve(_T1, name="ni1", display_prefix=0xB1),
-    "ni2": attrs.evolve(_T1, name="ni2", display_prefix=0xB1, maintenance=0x03),
-    "dms100": attrs.evolve(_T1, name="dms100", display_prefix=0xB1, hold=True, maintenance=0x43),
+    "ni1": attrs.evolve(_T1, name="ni1", display_prefix=0xB1, maintenance=0x03),
+    "ni2": attrs.evolve(_T1, name="ni2", display_prefix=0xB1, maintenance=0x43),
+    "dms100": attrs.evolve(_T1, name="dms100", display_prefix=0xB1, hold=True, maintenance=0x03),
     "4ess": attrs.evolve(_T1, name="4ess", origin_not_isdn=True, maintenance=0x03),
     "5ess": attrs.evolve(_T1, name="5ess", origin_not_isdn=True, maintenance=0x03),
     "qsig": SwitchProfile("qsig", symmetric=True, number_plan=9, calling_name=False, user_user=False),

@@ -264,14 +264,15 @@ def test_a_channel_whose_release_nobody_confirmed_is_restarted() -> None:
     assert 5 in wire.user.pool.idle
 
 
-def test_a_service_message_takes_a_channel_out_and_puts_it_back() -> None:
-    wire = up(profile=SWITCHES["ni2"])
+@pytest.mark.parametrize(("switch", "discriminator", "kind"), [("ni2", 0x43, 0x07), ("4ess", 0x03, 0x0F)])
+def test_a_service_message_takes_a_channel_out_and_puts_it_back(switch: str, discriminator: int, kind: int) -> None:
+    wire = up(profile=SWITCHES[switch])
     for status, in_service in ((2, False), (0, True)):
         service = Message(
-            0x0F,
+            kind,
             CallReference(0),
             Message.create(0, CallReference(0), [ChangeStatus(0x40 | status), ChannelIdentification((7,))]).elements,
-            0x03,
+            discriminator,
         )
         for effect in wire.network.link.send(bytes(service), wire.now):
             wire.take(wire.network, [effect])  # type: ignore[list-item]
