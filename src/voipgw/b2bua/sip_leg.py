@@ -12,7 +12,8 @@ from voipgw.b2bua.sip_identity import called_of, calling_of, identity_fields, re
 from voipgw.b2bua.sip_media import is_numeric, offered_onward
 from voipgw.b2bua.sip_outcome import warning
 from voipgw.b2bua.sip_party import SipParty
-from voipgw.b2bua.sip_settings import DtmfOut, SipLegSettings
+from voipgw.b2bua.sip_redirect import Onward
+from voipgw.b2bua.sip_settings import DtmfOut, Redirects, SipLegSettings
 from voipgw.call.events import Answered, Digit, Offered, Progress, Released, Updated
 from voipgw.call.model import CallRequest, Media, Route, Source, SourceKind
 from voipgw.causes import Cause
@@ -66,6 +67,10 @@ class SipLeg(SipParty):
         from_, fields = identity_fields(route.calling, settings.domain, settings.identity)
         self._response_at = now + route.response_timeout_s
         self._ring_timeout_s = route.ring_timeout_s
+        if settings.redirects is Redirects.FOLLOW:
+            fields = (*fields, *route.headers)
+            self._onward = Onward(uri, from_, fields, request.hops - 1, bool(body) or _reliable(request))
+            return self._start_at(session, uri, fields, now)
         return session.start(
             uri,
             now,
@@ -176,12 +181,15 @@ class SipLeg(SipParty):
 
     def receive_response(self, response: Response, now: float) -> list[Effect]:
         """A response to a request of ours."""
-        if self._session is None:
+        session = self._session
+        if session is None:
             return []
+        if self._onward is not None and isinstance(session, ClientSession) and response.call_id != session.call_id:
+            return []  # a late word of a place that has sent us on
         if self._response_at < math.inf:
             self._response_at = math.inf
             self._ring_at = now + self._ring_timeout_s
-        return self._translate(self._session.receive_response(response, now), now)
+        return self._translate(session.receive_response(response, now), now)
 
     def request_failed(self, request: Request, error: Exception, now: float) -> list[Effect]:
         """A request of ours got no answer."""

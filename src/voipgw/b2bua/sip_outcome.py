@@ -40,16 +40,21 @@ def _retry_after(response: object) -> float | None:
 
 
 def shown_status(event: Released) -> int:
-    """The status that the caller gets. Challenges and redirections of another leg mean nothing to it."""
+    """The status that the caller gets. Challenges of another leg mean nothing to it, nor do redirections that are not its own."""
     status = event.status
+    if event.contacts and 300 <= status < 400:
+        return status
     if status in (401, 407):
         return 403
     return 480 if status < 400 or status > 699 else status
 
 
 def refusal_fields(event: Released) -> tuple[tuple[str, str], ...]:
-    """Retry-After, where the release says when to come again."""
-    return () if event.retry_after_s is None else (("Retry-After", str(math.ceil(event.retry_after_s))),)
+    """Retry-After, where the release says when to come again; Contact of a redirection that is passed on."""
+    fields: tuple[tuple[str, str], ...] = ()
+    if event.retry_after_s is not None:
+        fields = (("Retry-After", str(math.ceil(event.retry_after_s))),)
+    return (*fields, *[("Contact", contact) for contact in event.contacts])
 
 
 def warning(error: VoipGwError, host: str) -> tuple[tuple[str, str], ...]:

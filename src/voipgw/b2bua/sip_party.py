@@ -9,15 +9,19 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from voipgw.b2bua.sip_identity import connected_of
+import attrs
+
+from voipgw.b2bua.sip_identity import connected_of, to_of
 from voipgw.b2bua.sip_media import SipMedia, SipMediaSettings, offered_onward
 from voipgw.b2bua.sip_outcome import refusal_fields, released, shown_status, warning
-from voipgw.b2bua.sip_settings import DtmfOut, MediaMode, SipLegSettings
+from voipgw.b2bua.sip_redirect import Onward, contacts_of
+from voipgw.b2bua.sip_settings import DtmfOut, MediaMode, Redirects, SipLegSettings
 from voipgw.call.events import Answered, Digit, HookFlash, Progress, Released, Updated
 from voipgw.call.model import Media, Source
 from voipgw.entropy import Entropy
 from voipgw.errors import LocalProtocolError, NegotiationError, ParseError, VoipGwError
 from voipgw.media.plane import MediaPlane, Stream
+from voipgw.sip.auth import DigestClient
 from voipgw.sip.dtmf_info import read_info
 from voipgw.sip.effects import Effect
 from voipgw.sip.reason import Reason
@@ -34,6 +38,7 @@ from voipgw.sip.session_events import (
     State,
 )
 from voipgw.sip.session_server import ServerSession
+from voipgw.sip.uri import Uri
 
 
 class SipParty:
@@ -46,6 +51,7 @@ class SipParty:
         "_media",
         "_name",
         "_offer_waits",
+        "_onward",
         "_over",
         "_plane",
         "_rang",
@@ -92,6 +98,7 @@ class SipParty:
         self._ring_at = math.inf
         self._ring_timeout_s = 0.0
         self._rang = False
+        self._onward: Onward | None = None  # where an attempt may be sent on to, if that is allowed
         self._signalling: str | None = None  # where the peer's signalling comes from, as far as that is known
 
     # As a leg.
@@ -208,8 +215,42 @@ class SipParty:
     def _ended(self, event: SessionEnded, now: float) -> list[Effect]:
         session = self._session
         responded = not isinstance(session, ClientSession) or session.responded
+        redirected = event.status is not None and 300 <= event.status < 400
+        if self._onward is not None and not self._answered:
+            if redirected and event.message is not None and event.status is not None:
+                self._onward.learn(event.message, event.status)
+            following = None if event.status is not None and event.status >= 600 else self._onward.following()
+            if following is not None:
+                return self._send_on(session, *following, now)
         self._end()
-        return [released(event, responded)]
+        over = released(event, responded)
+        if redirected and self._settings.redirects is Redirects.ON:
+            over = attrs.evolve(over, contacts=tuple([f"<{one.uri}>" for one in contacts_of(event.message)]))
+        return [over]
+
+    def _send_on(
+        self, before: Session | None, uri: Uri, fields: tuple[tuple[str, str], ...], now: float
+    ) -> list[Effect]:
+        """Call the place that a redirection names; our credentials and the trunk's proxy are for the trunk's own host only."""
+        settings = self._settings
+        own = settings.target is not None and settings.target.host.lower() == uri.host.lower()
+        auth = DigestClient(settings.credentials, self._entropy) if own and settings.credentials else None
+        destination = settings.destination if own else None
+        assert before is not None
+        session = ClientSession(before.user, settings.session, self._entropy, auth=auth, destination=destination)
+        self._session = session
+        self._rang, self._ring_at = False, now + self._ring_timeout_s
+        return self._start_at(session, uri, fields, now)
+
+    def _start_at(
+        self, session: ClientSession, uri: Uri, fields: tuple[tuple[str, str], ...], now: float
+    ) -> list[Effect]:
+        onward = self._onward
+        assert onward is not None
+        return session.start(
+            uri, now, from_=onward.from_, to=to_of(uri), sdp=self._sent_sdp, fields=fields,
+            max_forwards=onward.max_forwards, reliable=onward.reliable,
+        )  # fmt: skip
 
     def _offer_received(self, event: OfferReceived, now: float) -> list[Effect]:
         session, media = self._session, self._media

@@ -21,6 +21,14 @@ class MediaMode(enum.Enum):
     NONE = "none"  #: descriptions are handed through, and media goes past us
 
 
+class Redirects(enum.Enum):
+    """What becomes of a 3xx (RFC 3261 section 21.3)."""
+
+    REFUSE = "refuse"  #: the attempt has failed
+    FOLLOW = "follow"  #: the places that it names are called, within the attempt
+    ON = "pass"  #: the calling side is told of them
+
+
 class DtmfOut(enum.Enum):
     """How digits are sent to the peer."""
 
@@ -42,6 +50,8 @@ class SipLegSettings:
     credentials: tuple[Credentials, ...] = ()  #: for challenges of the trunk
     identity: AssertedIdentity = AssertedIdentity.NONE
     trusted: bool = False  #: for calls outwards: whether the trunk's P-Asserted-Identity is believed
+
+    redirects: Redirects = Redirects.REFUSE  #: for calls outwards
 
     @property
     def mode(self) -> MediaMode:

@@ -66,6 +66,7 @@ class Released(CallEvent):
     text: str = ""  #: for logs and records
     responded: bool = True  #: False when the far side never said anything at all
     retry_after_s: float | None = None
+    contacts: tuple[str, ...] = ()  #: of a redirection that the calling side is to get: Contact values, best first
 
     @classmethod
     def from_status(cls, status: int, text: str = "") -> Released:

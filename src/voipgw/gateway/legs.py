@@ -11,7 +11,7 @@ from voipgw.b2bua.leg import Leg
 from voipgw.b2bua.sip_identity import AssertedIdentity
 from voipgw.b2bua.sip_leg import SipLeg
 from voipgw.b2bua.sip_media import SipMediaSettings
-from voipgw.b2bua.sip_settings import DtmfOut, SipLegSettings
+from voipgw.b2bua.sip_settings import DtmfOut, Redirects, SipLegSettings
 from voipgw.call.model import CallRequest, Codec, Route, Source, TargetKind
 from voipgw.codecs import ENCODINGS
 from voipgw.entropy import Entropy
@@ -132,6 +132,7 @@ class LegFactory:
             target=target,
             credentials=self._secrets[trunk.name],
             scheme=target.scheme,
+            redirects=trunk.redirects,
         )
 
     def _settings(
@@ -143,6 +144,7 @@ class LegFactory:
         target: Uri | None = None,
         credentials: tuple[Credentials, ...] = (),
         trusted: bool = False,
+        redirects: str = "refuse",
         scheme: str = "sip",
     ) -> SipLegSettings:
         media, host = self._config.media, _bracketed(local[0])
@@ -167,6 +169,7 @@ class LegFactory:
             credentials=credentials,
             identity=AssertedIdentity.NONE,
             trusted=trusted,
+            redirects=Redirects(redirects),
         )
 
     def _credentials(self, trunk: Trunk) -> tuple[Credentials, ...]:

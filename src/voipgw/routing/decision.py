@@ -81,8 +81,12 @@ class Decision:
     def verdict(self, after: int, released: Released, *, rang: bool = False) -> tuple[CauseClass, Action]:
         """The class of the failure of attempt ``after`` (an index of ``routes``), and what follows it by the plan."""
         target = self.routes[after].target
-        edits = self.plan.trunks[target.name].on_cause if target.kind is TargetKind.TRUNK else _NO_EDITS
-        return action_for(released, edits, rang=rang)
+        if target.kind is not TargetKind.TRUNK:
+            return action_for(released, _NO_EDITS, rang=rang)
+        trunk = self.plan.trunks[target.name]
+        if released.contacts and trunk.redirects == "pass":
+            return CauseClass.REDIRECTED, Action.FINAL
+        return action_for(released, trunk.on_cause, rang=rang)
 
     def next(self, after: int, released: Released, *, rang: bool = False, answered: bool = False) -> Route | None:
         """The attempt that follows the failure of attempt ``after``; None when the failure is final or no attempt is left.

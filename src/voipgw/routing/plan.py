@@ -47,6 +47,7 @@ class Trunk:
     response_timeout_s: float = 4.0
     headers: tuple[tuple[str, str], ...] = ()
     on_cause: Mapping[CauseClass | int, Action] = attrs.field(factory=dict)
+    redirects: str = "refuse"  #: what a 3xx of it means: "refuse", "follow" or "pass"
 
 
 @attrs.frozen
@@ -147,6 +148,7 @@ class Plan:
         response_timeout_s: float = 4.0,
         headers: Mapping[str, str] | None = None,
         on_cause: Mapping[FailureKey, Action | str] | None = None,
+        redirects: str = "refuse",
     ) -> ToTrunk:
         """Add a SIP trunk and return it as a target.
 
@@ -168,6 +170,8 @@ class Plan:
             response_timeout_s: without any response before the next attempt.
             headers: fixed headers for its requests.
             on_cause: edits of the failover table: ``{486: "next", "congestion": "final"}``.
+            redirects: what a 3xx means: ``"refuse"``, a failure of the attempt; ``"follow"``, the places that it names are
+                tried within the attempt; ``"pass"``, the calling side gets it.
         """
         self._new_name(name, "trunk", self._trunks)
         _check_trunk(name, destination, numbers, username, password_env, register)
@@ -179,7 +183,7 @@ class Plan:
         self._trunks[name] = Trunk(
             name, destination, here(), reading, _names(codecs, "codecs"), _networks(trust), username, password_env, register,
             domain, _transform(called), _transform(calling), _seconds(ring_timeout_s), _seconds(response_timeout_s),
-            _headers(headers), _edits(on_cause),
+            _headers(headers), _edits(on_cause), _redirects(redirects),
         )  # fmt: skip
         self._compiled = None
         return ToTrunk(name)
@@ -369,6 +373,12 @@ def _edits(edits: Mapping[FailureKey, Action | str] | None) -> dict[CauseClass |
         return dict(failover.edit(key, action) for key, action in (edits or {}).items())
     except ValueError as error:
         raise ConfigurationError(f"{here()}: on_cause: {error}") from None
+
+
+def _redirects(choice: str) -> str:
+    if choice not in ("refuse", "follow", "pass"):
+        raise wrong(f"redirects={choice!r}", "'refuse', 'follow' or 'pass'")
+    return choice
 
 
 def _check_trunk(

@@ -129,6 +129,11 @@ class ClientSession(Session):
         ]
 
     @property
+    def call_id(self) -> str:
+        """Its Call-ID, once it was started."""
+        return self._call_id
+
+    @property
     def unanswered_offer(self) -> bool:
         """Whether a 2xx or a reliable provisional brought an offer that ``acknowledge`` has not answered yet."""
         if self._prack_due is not None:
