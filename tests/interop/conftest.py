@@ -10,8 +10,8 @@ from typing import TypeVar
 import pytest
 from rig.baresip import Baresip
 from rig.gateway import Gateway
-from rig.processes import Process
-from rig.sipp import Sipp, listening
+from rig.processes import Process, wait_for_port
+from rig.sipp import Sipp
 
 P = TypeVar("P", bound=Process)
 Keep = Callable[[P], P]
@@ -45,7 +45,9 @@ def sipp(keep: Callable[[Sipp], Sipp], tmp_path: Path) -> Callable[..., Sipp]:
 
     def start(scenario: str, *options: str, **settings: object) -> Sipp:
         process = keep(Sipp(scenario, *options, cwd=tmp_path, **settings))  # type: ignore[arg-type]
-        return listening(process) if scenario.startswith("callee") else process
+        if scenario.startswith("callee"):
+            wait_for_port(process, process.port)
+        return process
 
     return start
 

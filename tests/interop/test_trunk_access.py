@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 from rig.gateway import Gateway
-from rig.sipp import Sipp
+from rig.ports import free_port
+from rig.processes import Process, need, wait_for_port
+from rig.sipp import SCENARIOS, Sipp
 
 pytestmark = pytest.mark.peer
 ULAW = {"PT": "0", "CODEC": "PCMU"}
@@ -109,3 +111,26 @@ def test_a_challenge_that_we_cannot_answer_is_not_passed_on(trunk_gateway: Start
     gateway.stop()
     [record] = gateway.records()
     assert [attempt["sip_status"] for attempt in record["attempts"]] == [407]
+
+
+@pytest.mark.parametrize("password", ["gwpw", "wrong"])
+def test_a_proxy_that_challenges_and_stays_in_the_path(
+    password: str, trunk_gateway: StartGateway, sipp: Start, keep: Callable[[Process], Process], tmp_path: Path
+) -> None:
+    callee, port = sipp("callee_talks", RING_MS="20", **ULAW), free_port()
+    text = (SCENARIOS / "challenging_proxy.cfg").read_text()
+    (tmp_path / "proxy.cfg").write_text(text.replace("@PORT@", str(port)).replace("@CALLEE@", str(callee.port)))
+    proxy = keep(Process([need("kamailio"), "-f", "proxy.cfg", "-DD", "-E", "-Y", str(tmp_path), "-m", "32"], tmp_path))
+    wait_for_port(proxy, port)
+    gateway = trunk_gateway(
+        "--trust", "127.0.0.1", "--to", f"sip:127.0.0.1:{port}", *PASSWORD, env={"TRUNK_PASSWORD": password}
+    )  # fmt: skip
+    if password == "gwpw":
+        sipp("caller_quiet", gateway.address(), TALK_MS="50", **ULAW).succeeded()
+        callee.succeeded()
+    else:
+        sipp("caller_refused", gateway.address(), STATUS="403", FIELD="SIP/2.0", **ULAW).succeeded()
+        assert "INVITE" not in callee.messages
+    gateway.stop()
+    [record] = gateway.records()
+    assert [attempt["sip_status"] for attempt in record["attempts"]] == [200 if password == "gwpw" else 407]

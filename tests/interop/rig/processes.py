@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -103,3 +104,16 @@ class Process:
         self._process.wait(10)
         for reader in self._readers:
             reader.join(5)
+
+
+def wait_for_port(process: Process, port: int, within: float = 10.0) -> None:
+    """Until somebody has ``port``, for programs that do not say when they are ready: the kernel is asked."""
+    until = time.monotonic() + within
+    while time.monotonic() < until:
+        for table in ("udp", "tcp"):
+            rows = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
+            if any(row.split()[1].endswith(f":{port:04X}") for row in rows):
+                return
+        assert process.running, process.output
+        select.select([], [], [], 0.01)
+    raise AssertionError(f"{process.command[0]} does not listen on {port}")

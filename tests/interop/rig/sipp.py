@@ -76,17 +76,3 @@ class Sipp(Process):
         assert self.counted("SuccessfulCall(C)") == calls, told
         assert self.counted("FailedCall(C)") == 0, told
         assert self.counted("Retransmissions(C)") == 0, told
-
-
-def listening(sipp: Sipp) -> Sipp:
-    """``sipp`` once its port is taken: it says nothing when it is ready, so the kernel is asked."""
-    tables = ("udp", "tcp")
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
-        for table in tables:
-            rows = Path(f"/proc/net/{table}").read_text().splitlines()[1:]
-            if any(row.split()[1].endswith(f":{sipp.port:04X}") for row in rows):
-                return sipp
-        assert sipp.running, sipp.output + sipp.errors
-        select.select([], [], [], 0.01)
-    raise AssertionError(f"{sipp.name} does not listen")
