@@ -30,8 +30,8 @@ def test_a_hundred_calls_with_sound_both_ways(
     callee = sipp("callee_talks", "-rtp_echo", calls=100, RING_MS="100", **ULAW)
     gateway = trunk_gateway(*LOOPBACK, "--to", callee.uri, "--capture", "calls.pcap")
     caller = sipp("caller_talks", "-r", "40", gateway.address(), calls=100, SOUND=tone, TALK_MS="2000", **ULAW)
-    caller.succeeded(100)
-    callee.succeeded(100)
+    caller.succeeded(100, exact=True)
+    callee.succeeded(100, exact=True)
     gateway.stop()
     records = gateway.records()
     assert len({record["call_id"] for record in records}) == len(records) == 100
