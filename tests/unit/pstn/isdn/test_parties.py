@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import pytest
-from voipgw.pstn.isdn.switch_tables import SWITCHES
 
 from voipgw.pstn.isdn.carried_elements import Display, SendingComplete
 from voipgw.pstn.isdn.elements import BearerCapability
@@ -9,6 +8,7 @@ from voipgw.pstn.isdn.numbers import CalledNumber, CallingNumber, OriginalCalled
 from voipgw.pstn.isdn.parties import CallDetails, details_of, elements_of
 from voipgw.pstn.isdn.q931 import CallReference, Message, parse
 from voipgw.pstn.isdn.q931_tables import MessageType
+from voipgw.pstn.isdn.switch_tables import SWITCHES
 
 FULL = CallDetails(
     "+4930123", "5551234", "ADA", screening=1, redirecting="77", redirecting_reason=1, keypad="*72", user_user=b"hi"
