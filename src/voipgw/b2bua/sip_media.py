@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from voipgw import sdp
+from voipgw.b2bua.sip_keys import CLEAR, SECURE, Sdes, SrtpPolicy, taken_keys, usable_audio
 from voipgw.call.model import PCMA, PCMU, Codec, Direction, Media
 from voipgw.entropy import Entropy
 from voipgw.errors import LocalProtocolError, NegotiationError
@@ -25,6 +26,7 @@ from voipgw.sdp.offer_answer import (
     negotiate,
     new_origin,
 )
+from voipgw.srtp.keys import KeyPair
 
 
 @attrs.frozen
@@ -37,6 +39,10 @@ class SipMediaSettings:
     events: bool = True  #: offer and take RFC 4733 digits
     ptime_ms: int = 20
     g726_aal2: bool = False  #: peers pack "G726-32" and its like as I.366.2 does, against RFC 3551
+    srtp: SrtpPolicy = SrtpPolicy.OFF
+    keys_may_pass: bool = (
+        True  #: keys in descriptions are allowed: the signalling is secure, or clear text was asked for
+    )
 
 
 class SipMedia:
@@ -49,6 +55,8 @@ class SipMedia:
     __slots__ = (
         "_entropy",
         "_events",
+        "_keying",
+        "_keys",
         "_last",
         "_offer",
         "_ours",
@@ -74,6 +82,8 @@ class SipMedia:
         self._offer: sdp.SessionDescription | None = None  # the peer's, which waits for our answer
         self._last: Media | None = None
         self._taken: tuple[bytes, Media] | None = None  # the last answer, and what it says
+        self._keying = Sdes(entropy, settings.keys_may_pass) if settings.srtp is SrtpPolicy.SDES else None
+        self._keys: KeyPair | None = None  # of the stream as it runs
 
     @property
     def receiving(self) -> bool:
@@ -98,12 +108,12 @@ class SipMedia:
 
         Raises:
             ParseError: ``body`` is no session description.
-            NegotiationError: none of its codecs is ours, its address is a host name, or it has streams but no audio (an
-                offer of T.38, for one). An offer in mid-call that takes every stream away is taken: third-party call
-                control does that.
+            NegotiationError: none of its codecs is ours, its address is a host name, it is in clear where SRTP is wanted or the
+                other way round, or it has streams but no audio (an offer of T.38, for one). An offer in mid-call that takes
+                every stream away is taken: third-party call control does that.
         """
         offer = sdp.parse(body)
-        audio = audio_of(offer)
+        audio = usable_audio(offer, self._keying)
         media = _media_of(offer, audio, body)
         if audio is not None and not any(
             ours.same_format(theirs) for theirs in media.codecs for ours in self._settings.codecs
@@ -136,23 +146,27 @@ class SipMedia:
             previous=self._ours,
             preference=Preference.OURS if prefer else Preference.THEIRS,
             allow_none=self._ours is not None,
+            extend=None if self._keying is None else self._keying.extend,
         )
         self._offer, self._ours = None, ours
         if audio_of(ours) is not None:
-            self._start(negotiate(offer, ours, Side.ANSWERER))
+            agreed = negotiate(offer, ours, Side.ANSWERER)
+            keys = None if self._keying is None else self._keying.answered(offer.media[agreed.index])
+            self._start(agreed, keys)
         elif self.agreement is not None:
-            self._start(attrs.evolve(self.agreement, direction=sdp.Direction.INACTIVE))
+            self._start(attrs.evolve(self.agreement, direction=sdp.Direction.INACTIVE), self._keys)
         return bytes(ours)
 
     def offer(self, codecs: Sequence[Codec] = ()) -> bytes:
         """Our offer: of ``codecs``, or of all that we can do. Opens the stream where there is none yet.
 
         Raises:
+            NegotiationError: it would have keys in it, and the signalling is in clear.
             ResourceError: no port is left.
         """
-        self._ours = make_offer(
-            self._local(tuple(codecs) or self._settings.codecs), origin=self._origin(), previous=self._ours
-        )
+        attributes = () if self._keying is None else self._keying.offer()
+        local = attrs.evolve(self._local(tuple(codecs) or self._settings.codecs), attributes=attributes)
+        self._ours = make_offer(local, origin=self._origin(), previous=self._ours)
         return bytes(self._ours)
 
     def take_answer(self, body: bytes) -> Media:
@@ -160,7 +174,7 @@ class SipMedia:
 
         Raises:
             ParseError: ``body`` is no session description.
-            NegotiationError: it takes nothing of what we offered, or its address is a host name.
+            NegotiationError: it takes nothing of what we offered, its address is a host name, or its keys do not match.
         """
         if self._ours is None:
             raise LocalProtocolError("an answer without our offer")
@@ -170,7 +184,8 @@ class SipMedia:
         audio = audio_of(answer)
         if audio is not None:
             _check_address(answer, audio)
-        self._start(negotiate(self._ours, answer, Side.OFFERER))
+        agreed = negotiate(self._ours, answer, Side.OFFERER)
+        self._start(agreed, taken_keys(self._keying, self._ours.media[agreed.index], answer.media[agreed.index]))
         media = _media_of(answer, audio, body)
         self._taken, self._last = (body, media), media
         return media
@@ -205,6 +220,7 @@ class SipMedia:
             events=DIGITS if self._events else "",
             direction=_to_sdp(self.direction),
             ptime_ms=self._settings.ptime_ms,
+            protocols=CLEAR if self._keying is None else SECURE,
         )
 
     def _origin(self) -> sdp.Origin:
@@ -227,13 +243,13 @@ class SipMedia:
         """The encoding that is sent and received under this name."""
         return f"AAL2-{name}" if self._settings.g726_aal2 and name.upper().startswith("G726-") else name
 
-    def _start(self, agreed: Agreement) -> None:
+    def _start(self, agreed: Agreement, keys: KeyPair | None) -> None:
         """Let packets flow as agreed; nothing is done where an exchange changed nothing."""
         stream = self.stream
-        if stream is None or agreed == self.agreement:
+        if stream is None or (agreed, keys) == (self.agreement, self._keys):
             return
         first = self.agreement is None
-        self.agreement = agreed
+        self.agreement, self._keys = agreed, keys
         codec = agreed.codec
         stream.start(
             agreed.remote,
@@ -244,6 +260,7 @@ class SipMedia:
             ptime_ms=agreed.ptime_ms,
             direction=Direction(agreed.direction.value),
             signalling=self._seen_from(agreed.remote[0]),
+            srtp=keys,
         )
         if first:
             stream.detect_digits(True)

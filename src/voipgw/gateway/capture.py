@@ -11,6 +11,7 @@ from voipgw.clock import Clock
 from voipgw.errors import ConfigurationError
 from voipgw.media.engine import MediaEngine
 from voipgw.net.counters import SipTrace
+from voipgw.srtp.sdes import masked
 from voipgw.trace.pcap import PcapWriter
 
 DRAIN_S = 0.1  #: how often packets are fetched from the engine
@@ -43,9 +44,9 @@ class Capture:
         self._timer = loop.call_later(DRAIN_S, self._drain)
 
     def observe(self, message: SipTrace) -> None:
-        """A SIP message of the endpoint."""
+        """A SIP message of the endpoint; SRTP keys in it are crossed out."""
         ends = (message.local, message.remote) if message.direction == "out" else (message.remote, message.local)
-        self._held.append((message.time, message.transport, *ends, message.data))
+        self._held.append((message.time, message.transport, *ends, masked(message.data)))
 
     def _drain(self) -> None:
         self._write(self._loop.time() - DRAIN_S)

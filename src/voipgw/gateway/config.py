@@ -17,6 +17,7 @@ from voipgw.sip.session_timer import TimerSettings
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 TRANSPORTS = ("udp", "tcp", "tls", "ws", "wss")
+SRTP_MODES = ("off", "sdes")
 SECURE_TRANSPORTS = ("tls", "wss")
 CODECS = (*ENCODINGS, "L16/16000")  #: what can be named; L16 alone has 8000 samples a second
 DEFAULT_CODECS = ("PCMU", "PCMA")
@@ -192,6 +193,9 @@ class MediaSettings:
     codecs: tuple[str, ...] = DEFAULT_CODECS  #: offered onward, best first
     g726_packing: str = "rfc3551"  #: of "G726-32" and its like; "aal2" for peers that have it the other way round
     dtmf_out: str = "rfc4733"
+    srtp_in: str = "off"  #: media of callers: "off" is RTP in clear, "sdes" SRTP with keys in the descriptions
+    srtp_out: str = "off"  #: media of trunks
+    sdes_in_clear: bool = False  #: allow keys in signalling without TLS
     record: Path | None = None  #: a directory for one stereo WAV a call
     capture: Path | None = None  #: a pcap of signalling and media
     silence_limit_s: float = 0.0  #: end a call after so long without any packet; 0 never

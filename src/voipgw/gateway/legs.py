@@ -9,6 +9,7 @@ from typing import Protocol
 from voipgw.b2bua.app_leg import AppLeg
 from voipgw.b2bua.leg import Leg
 from voipgw.b2bua.sip_identity import AssertedIdentity
+from voipgw.b2bua.sip_keys import SrtpPolicy
 from voipgw.b2bua.sip_leg import SipLeg
 from voipgw.b2bua.sip_media import SipMediaSettings
 from voipgw.b2bua.sip_settings import DtmfOut, Redirects, SipLegSettings
@@ -16,7 +17,7 @@ from voipgw.call.model import CallRequest, Codec, Route, Source, TargetKind
 from voipgw.codecs import ENCODINGS
 from voipgw.entropy import Entropy
 from voipgw.errors import ConfigurationError, DriverError
-from voipgw.gateway.config import GatewayConfig
+from voipgw.gateway.config import SECURE_TRANSPORTS, GatewayConfig
 from voipgw.media.plane import MediaPlane
 from voipgw.net.endpoint import Endpoint
 from voipgw.routing.compiled import CompiledPlan
@@ -70,7 +71,7 @@ class LegFactory:
         self._lines = lines
         self._apps = apps
         self._entropy = entropy
-        self._incoming: dict[tuple[str, str, int, bool, str], SipLegSettings] = {}
+        self._incoming: dict[tuple[str, str, int, bool, str, bool], SipLegSettings] = {}
         self._outgoing: dict[str, SipLegSettings] = {}
         self._codecs = tuple(CODECS[name] for name in config.media.codecs)
         self.reload(plan)
@@ -82,18 +83,31 @@ class LegFactory:
             ConfigurationError: a trunk asks for what is not there; nothing has changed then.
         """
         credentials = {trunk.name: self._credentials(trunk) for trunk in plan.trunks.values()}
+        for trunk in plan.trunks.values():
+            self._check_keys(trunk)
         self._trunks: Mapping[str, Trunk] = plan.trunks
         self._secrets = credentials
         self._outgoing = {}
 
+    def _check_keys(self, trunk: Trunk) -> None:
+        media, target = self._config.media, Uri.parse(trunk.destination)
+        if media.srtp_out == "off" or media.sdes_in_clear or _is_secure(target, destination_of_uri(target).transport):
+            return
+        raise ConfigurationError(
+            f"{trunk.place}: trunk {trunk.name!r}: --srtp-out {media.srtp_out} sends SRTP keys over TLS only, and "
+            f"{trunk.destination} is not; write sips: or ;transport=tls, or allow them in clear with --sdes-in-clear"
+        )
+
     def incoming(self, request: Request, arrival: Arrival, source: Source) -> SipLeg:
         """The leg for an INVITE that came in."""
         scheme = "sips" if request.uri_text[:5].lower() == "sips:" else "sip"
-        key = (arrival.transport, arrival.source[0], arrival.flow, source.trusted, scheme)
+        key = (arrival.transport, arrival.source[0], arrival.flow, source.trusted, scheme, arrival.secure)
         settings = self._incoming.get(key)
         if settings is None:
             local = self._endpoint.local_address(arrival.transport, arrival.source[0], arrival.flow)
-            settings = self._settings(local, arrival.transport, local[0], trusted=source.trusted, scheme=scheme)
+            settings = self._settings(
+                local, arrival.transport, local[0], trusted=source.trusted, scheme=scheme, secure=arrival.secure
+            )
             if len(self._incoming) >= 1024:
                 self._incoming.clear()
             self._incoming[key] = settings
@@ -133,6 +147,7 @@ class LegFactory:
             credentials=self._secrets[trunk.name],
             scheme=target.scheme,
             redirects=trunk.redirects,
+            secure=_is_secure(target, transport),
         )
 
     def _settings(
@@ -146,6 +161,7 @@ class LegFactory:
         trusted: bool = False,
         redirects: str = "refuse",
         scheme: str = "sip",
+        secure: bool = False,
     ) -> SipLegSettings:
         media, host = self._config.media, _bracketed(local[0])
         tail = "" if transport == "udp" else f";transport={transport}"
@@ -163,7 +179,13 @@ class LegFactory:
             domain=_bracketed(domain),
             media=None
             if media.mode == "none"
-            else SipMediaSettings(media.host or local[0], codecs=self._codecs, g726_aal2=media.g726_packing == "aal2"),
+            else SipMediaSettings(
+                media.host or local[0],
+                codecs=self._codecs,
+                g726_aal2=media.g726_packing == "aal2",
+                srtp=SrtpPolicy(media.srtp_in if target is None else media.srtp_out),
+                keys_may_pass=secure or media.sdes_in_clear,
+            ),
             dtmf_out=DtmfOut.RFC4733 if target is None else DtmfOut(media.dtmf_out),  # a caller gets what it offered
             target=target,
             credentials=credentials,
@@ -186,6 +208,11 @@ class LegFactory:
             return (Credentials(trunk.username, "", password),)
         shown = self._config.credentials
         return () if shown is None else (Credentials(shown.username, shown.realm, shown.password),)
+
+
+def _is_secure(target: Uri, transport: str) -> bool:
+    """Whether signalling to ``target`` is encrypted whatever its name resolves to."""
+    return target.scheme == "sips" or transport in SECURE_TRANSPORTS
 
 
 def _is_literal(host: str) -> bool:

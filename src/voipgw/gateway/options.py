@@ -17,6 +17,7 @@ from voipgw.gateway.config import (
     DEFAULT_CODECS,
     DTMF_WAYS,
     SECURE_TRANSPORTS,
+    SRTP_MODES,
     Credentials,
     GatewayConfig,
     Listen,
@@ -136,6 +137,18 @@ def add_media(parser: argparse.ArgumentParser) -> None:
         default="rfc3551",
         help="order of the code words of G726-32 and its like: aal2 for devices that get it wrong (default rfc3551)",
     )
+    for side, who in (("in", "of callers"), ("out", "of trunks")):
+        group.add_argument(
+            f"--srtp-{side}",
+            default="off",
+            metavar="off|sdes",
+            help=f"media {who}: RTP, or SRTP with keys in the descriptions; the other is refused (default off)",
+        )
+    group.add_argument(
+        "--sdes-in-clear",
+        action="store_true",
+        help="allow SRTP keys in signalling without TLS, which whoever reads it has",
+    )
     group.add_argument("--dtmf-out", choices=DTMF_WAYS, default="rfc4733", help="how digits leave (default rfc4733)")
     group.add_argument(
         "--record", type=Path, metavar="DIR", help="one stereo WAV a call: calling party left, called party right"
@@ -170,8 +183,7 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
 
 #: options of the contract whose capability later versions bring: name, metavar
 LATER: Mapping[str, str] = {
-    "--register": "URI", "--media-legs": "", "--media-latch": "MODE", "--srtp-in": "MODE", "--srtp-out": "MODE",
-    "--sdes-in-clear": "", "--ice": "MODE", "--public-address": "ADDR", "--workers": "N",
+    "--register": "URI", "--media-legs": "", "--media-latch": "MODE", "--ice": "MODE", "--public-address": "ADDR", "--workers": "N",
 }  # fmt: skip
 
 
@@ -271,6 +283,8 @@ def _media(options: argparse.Namespace) -> MediaSettings:
         raise ConfigurationError("--record: with --media none no sound passes here to be recorded")
     if options.record is not None and not options.record.is_dir():
         raise ConfigurationError(f"--record: {options.record} is not a directory")
+    for option in ("--srtp-in", "--srtp-out"):
+        _check_srtp(options, option)
     return MediaSettings(
         mode=options.media,
         host=options.media_host,
@@ -278,9 +292,32 @@ def _media(options: argparse.Namespace) -> MediaSettings:
         codecs=parse_codecs(options.codecs),
         g726_packing=options.g726_packing,
         dtmf_out=options.dtmf_out,
+        srtp_in=options.srtp_in,
+        srtp_out=options.srtp_out,
+        sdes_in_clear=options.sdes_in_clear,
         record=options.record,
         capture=options.capture,
     )
+
+
+def _check_srtp(options: argparse.Namespace, option: str) -> None:
+    mode = getattr(options, option[2:].replace("-", "_"))
+    if mode == "dtls":
+        raise later(option, "dtls", " and ".join(SRTP_MODES))
+    if mode not in SRTP_MODES:
+        raise ConfigurationError(f"{option}: {mode!r} is not one of {', '.join(SRTP_MODES)}")
+    if mode != "off" and options.media == "none":
+        raise ConfigurationError(f"{option}: with --media none no media passes here to be protected")
+
+
+def _check_keys(media: MediaSettings, listen: Sequence[Listen]) -> None:
+    """Refuse a gateway that could take no call, since keys would come to it in clear only."""
+    secure = media.sdes_in_clear or any(one.transport in SECURE_TRANSPORTS for one in listen)
+    if media.srtp_in == "sdes" and not secure:
+        raise ConfigurationError(
+            f"--srtp-in: keys may come over TLS only, and --listen has {' '.join(map(str, listen))}; "
+            "listen on tls: or wss:, or allow them in clear with --sdes-in-clear"
+        )
 
 
 def _tls(options: argparse.Namespace, listen: Sequence[Listen]) -> TlsFiles:
@@ -307,6 +344,8 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
     if realm and not re.fullmatch(r"[^\"\\\x00-\x1f\x7f]+", realm):
         raise ConfigurationError(f"--realm: {realm!r} has quotes, backslashes or control characters")
     listen = tuple(Listen.parse(text) for text in options.listen or [options.default_listen])
+    media = _media(options)
+    _check_keys(media, listen)
     return GatewayConfig(
         listen=listen,
         tls=_tls(options, listen),
@@ -316,7 +355,7 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
         digest=_digest(getattr(options, "digest", None)),
         realm=realm,
         credentials=_credentials(options),
-        media=_media(options),
+        media=media,
         cdr=options.cdr,
         metrics=parse_host_port(options.metrics, "--metrics") if options.metrics else None,
         nameservers=tuple(parse_nameserver(text) for text in options.nameserver),

@@ -8,6 +8,7 @@ What is not looked at here (crypto, candidates, feedback) passes as attributes a
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 
 import attrs
 
@@ -124,6 +125,7 @@ def make_answer(
     preference: Preference = Preference.THEIRS,
     single: bool = True,
     allow_none: bool = False,
+    extend: Extend | None = None,
 ) -> SessionDescription:
     """The answer to ``offer`` that takes its first audio stream which has a codec in common with ``ours``.
 
@@ -141,16 +143,20 @@ def make_answer(
         allow_none: answer an offer that has no audio stream at all, or only removed ones, instead of raising: third-party
             call control begins so (RFC 3725), and a stream may be taken away in mid-call (RFC 3264 section 8.2). Such an
             answer has ``audio_of(answer) is None``.
+        extend: gives the further attributes with which an offered audio section is answered, such as keys, or None where that
+            section is not to be taken.
 
     Raises:
         NegotiationError: no audio stream with a codec in common; the message says what was offered.
     """
-    chosen = _choose(offer, ours, preference, None if previous is None else _audio_index(previous))
+    chosen = _choose(offer, ours, preference, None if previous is None else _audio_index(previous), extend)
     if chosen is None and allow_none and audio_of(offer) is None:
         return _describe(ours, origin, tuple([_refused(media) for media in offer.media]), previous, offer.times)
     if chosen is None:
         raise NegotiationError(f"no codec in common: offered {_summary(offer)}, ours {_names(ours.formats)}")
-    index, codecs = chosen
+    index, codecs, more = chosen
+    if more:
+        ours = attrs.evolve(ours, attributes=(*ours.attributes, *more))
     theirs = offer.media[index]
     codecs = codecs[:1] if single else codecs
     direction = _meet(ours.direction, offer.direction_of(theirs).reverse())
@@ -207,6 +213,8 @@ def codecs_of(media: MediaDescription) -> tuple[Format, ...]:
     return tuple([format_ for format_ in media.audio_formats if format_.name.lower() not in _NOT_CODECS])
 
 
+#: further attributes of the answer to an offered audio section; None refuses it
+Extend = Callable[[MediaDescription], tuple[Attribute, ...] | None]
 _NOT_CODECS = {TELEPHONE_EVENT, "cn", "red", "tone", "ulpfec", "parityfec", "flexfec"}
 
 
@@ -320,9 +328,9 @@ def _describe(
 
 
 def _choose(
-    offer: SessionDescription, ours: LocalAudio, preference: Preference, in_use: int | None
-) -> tuple[int, tuple[Format, ...]] | None:
-    """The audio stream to accept and its common codecs, numbered as offered."""
+    offer: SessionDescription, ours: LocalAudio, preference: Preference, in_use: int | None, extend: Extend | None
+) -> tuple[int, tuple[Format, ...], tuple[Attribute, ...]] | None:
+    """The audio stream to accept, its common codecs, numbered as offered, and further attributes of the answer."""
     for index in sorted(range(len(offer.media)), key=lambda at: at != in_use):
         media = offer.media[index]
         if media.kind != "audio" or media.port == 0 or media.protocol not in ours.protocols:
@@ -332,8 +340,9 @@ def _choose(
         if offer.connection_of(media) is None:
             continue
         common = _common(media, ours.formats, preference)
-        if common:
-            return index, common
+        more = extend(media) if common and extend is not None else ()
+        if common and more is not None:
+            return index, common, more
     return None
 
 

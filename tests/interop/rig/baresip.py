@@ -52,7 +52,7 @@ module gsm.so
 module l16.so
 module aufile.so
 module sndfile.so
-module_app ctrl_tcp.so
+{modules_more}module_app ctrl_tcp.so
 module_app menu.so
 ctrl_tcp_listen 127.0.0.1:{control}
 snd_path {folder}/heard
@@ -60,9 +60,14 @@ snd_path {folder}/heard
 
 
 class Baresip(Process):
-    """One softphone, which answers at once. ``say`` is what it speaks from the start of each call, at 8000 Hz."""
+    """One softphone, which answers at once. ``say`` is what it speaks from the start of each call, at 8000 Hz.
 
-    def __init__(self, cwd: Path, say: sounds.Pcm, *, user: str = "softphone", codecs: str = "pcmu") -> None:
+    ``mediaenc`` is its way to protect media: ``srtp-mand`` for SRTP with keys in the description and nothing else.
+    """
+
+    def __init__(
+        self, cwd: Path, say: sounds.Pcm, *, user: str = "softphone", codecs: str = "pcmu", mediaenc: str = ""
+    ) -> None:
         program = need("baresip")
         if not (MODULES / "sndfile.so").exists():
             need("baresip with sndfile.so")
@@ -78,9 +83,11 @@ class Baresip(Process):
             "rtp_end": rtp + 38,
             "say": spoken,
             "folder": self.folder,
+            "modules_more": "module srtp.so\n" if mediaenc else "",
         }
         (self.folder / "config").write_text(CONFIG.format(modules=MODULES, **values))
         account = f"<sip:{user}@127.0.0.1:{self.port}>;regint=0;answermode=auto;audio_codecs={codecs}"
+        account += f";mediaenc={mediaenc}" if mediaenc else ""
         (self.folder / "accounts").write_text(account + "\n")
         (self.folder / "contacts").write_text("")
         super().__init__([program, "-f", str(self.folder)], cwd)
