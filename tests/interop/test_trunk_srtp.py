@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trustme
 from rig import sounds
 from rig.baresip import Baresip
 from rig.gateway import Gateway
@@ -18,9 +19,9 @@ LOW, HIGH = sounds.tone(440, 20), sounds.tone(1000, 20)
 ULAW = {"PT": "0", "CODEC": "PCMU"}
 
 
-def talk(caller: Baresip, callee: Baresip, gateway: Gateway, seconds: float = 1.5) -> None:
+def talk(caller: Baresip, callee: Baresip, gateway: Gateway, seconds: float = 1.5, *, tail: str = "") -> None:
     """A call in which both hear the other for so long."""
-    caller.tell("dial", f"sip:100@{gateway.address()}")
+    caller.tell("dial", f"sip:100@{gateway.address()}{tail}")
     callee.event("CALL_ESTABLISHED")
     caller.event("CALL_ESTABLISHED")
     callee.listen(seconds)
@@ -108,3 +109,18 @@ def test_keys_in_clear_are_refused_before_the_first_call(
 ) -> None:
     with pytest.raises(AssertionError, match="--sdes-in-clear"):
         trunk_gateway(*LOOPBACK, "--to", "sip:127.0.0.1:5999", *option)
+
+
+def test_keys_over_tls_need_no_permission(
+    trunk_gateway: Callable[..., Gateway], baresip: Callable[..., Baresip], tmp_path: Path
+) -> None:
+    leaf = trustme.CA().issue_cert("127.0.0.1")
+    leaf.private_key_pem.write_to_path(tmp_path / "key.pem")
+    leaf.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    callee, caller = baresip(HIGH, user="100"), baresip(LOW, mediaenc="srtp-mand")
+    words = ("--cert", "cert.pem", "--key", "key.pem", "--srtp-in", "sdes")
+    gateway = trunk_gateway(*LOOPBACK, "--to", callee.uri, *words, listen=("tls:127.0.0.1:0", "udp:127.0.0.1:0"))
+    intruder = baresip(LOW, mediaenc="srtp-mand")
+    intruder.tell("dial", f"sip:100@{gateway.address(1)}")
+    assert "488" in intruder.event("CALL_CLOSED")["param"]
+    talk(caller, callee, gateway, tail=";transport=tls")
