@@ -193,8 +193,8 @@ class MediaSettings:
     codecs: tuple[str, ...] = DEFAULT_CODECS  #: offered onward, best first
     g726_packing: str = "rfc3551"  #: of "G726-32" and its like; "aal2" for peers that have it the other way round
     dtmf_out: str = "rfc4733"
-    srtp_in: str = "off"  #: media of callers: "off" is RTP in clear, "sdes" SRTP with keys in the descriptions
-    srtp_out: str = "off"  #: media of trunks
+    srtp_in: str = "off"  #: of callers; "off" is RTP in clear, "sdes" SRTP with keys in the descriptions
+    srtp_out: str = "off"  #: of trunks
     sdes_in_clear: bool = False  #: allow keys in signalling without TLS
     record: Path | None = None  #: a directory for one stereo WAV a call
     capture: Path | None = None  #: a pcap of signalling and media
