@@ -40,9 +40,8 @@ class SipMediaSettings:
     ptime_ms: int = 20
     g726_aal2: bool = False  #: peers pack "G726-32" and its like as I.366.2 does, against RFC 3551
     srtp: SrtpPolicy = SrtpPolicy.OFF
-    keys_may_pass: bool = (
-        True  #: keys in descriptions are allowed: the signalling is secure, or clear text was asked for
-    )
+    keys_may_pass: bool = True  #: keys in descriptions are allowed: over TLS, or since clear text was asked for
+    keys_in_clear: bool = False  #: clear text was asked for
 
 
 class SipMedia:

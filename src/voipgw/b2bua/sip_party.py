@@ -12,6 +12,7 @@ from collections.abc import Callable
 import attrs
 
 from voipgw.b2bua.sip_identity import connected_of, to_of
+from voipgw.b2bua.sip_keys import SrtpPolicy
 from voipgw.b2bua.sip_media import SipMedia, SipMediaSettings, offered_onward
 from voipgw.b2bua.sip_outcome import refusal_fields, released, shown_status, warning
 from voipgw.b2bua.sip_redirect import Onward, contacts_of
@@ -220,6 +221,8 @@ class SipParty:
             if redirected and event.message is not None and event.status is not None:
                 self._onward.learn(event.message, event.status)
             following = None if event.status is not None and event.status >= 600 else self._onward.following()
+            while following is not None and not self._may_have_keys(following[0]):
+                following = self._onward.following()
             if following is not None:
                 return self._send_on(session, *following, now)
         self._end()
@@ -227,6 +230,13 @@ class SipParty:
         if redirected and self._settings.redirects is Redirects.ON:
             over = attrs.evolve(over, contacts=tuple([f"<{one.uri}>" for one in contacts_of(event.message)]))
         return [over]
+
+    def _may_have_keys(self, uri: Uri) -> bool:
+        """Whether our description may be sent to a place that a redirection names: SRTP keys in it go over TLS only."""
+        media = self._settings.media
+        if media is None or media.srtp is SrtpPolicy.OFF or media.keys_in_clear:
+            return True
+        return uri.scheme == "sips" or (uri.param("transport") or "").lower() in {"tls", "wss"}
 
     def _send_on(
         self, before: Session | None, uri: Uri, fields: tuple[tuple[str, str], ...], now: float

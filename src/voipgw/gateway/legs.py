@@ -185,6 +185,7 @@ class LegFactory:
                 g726_aal2=media.g726_packing == "aal2",
                 srtp=SrtpPolicy(media.srtp_in if target is None else media.srtp_out),
                 keys_may_pass=secure or media.sdes_in_clear,
+                keys_in_clear=media.sdes_in_clear,
             ),
             dtmf_out=DtmfOut.RFC4733 if target is None else DtmfOut(media.dtmf_out),  # a caller gets what it offered
             target=target,
