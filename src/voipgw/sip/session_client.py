@@ -206,6 +206,7 @@ class ClientSession(Session):
         tag = response.to_tag
         sdp = session_description(response) or b""
         effects: list[Effect] = []
+        offered = False
         if tag:
             if self._early is None:
                 self._early = {}
@@ -217,13 +218,13 @@ class ClientSession(Session):
                 if taken is None:
                     return []
                 effects = taken
+                offered = self._prack_due is not None
             if sdp and self._offered:
                 if tag != self._settled:
                     self._early_sdp = (tag, sdp)
                     self._remote_sdp = sdp
                 if rseq is not None:
                     self._settled = tag
-        offered = self._prack_due is not None and rseq_of(response) is not None and bool(sdp)
         return [*effects, Provisional(response, sdp if self._offered or offered else b"", offered)]
 
     def _reliable(self, response: Response, tag: str, rseq: int, sdp: bytes) -> list[Effect] | None:
