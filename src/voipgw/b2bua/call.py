@@ -14,9 +14,9 @@ from typing import Protocol, TypeVar
 
 import attrs
 
-from voipgw.b2bua.leg import Effect, Leg
-from voipgw.call.events import Answered, CallEvent, Digit, Progress, Released, Updated
-from voipgw.call.model import PCMA, PCMU, CallRequest, Media, Refusal, ReleasedBy, Route
+from voipgw.b2bua.leg import Effect, Leg, Transferor
+from voipgw.call.events import Answered, CallEvent, Digit, Progress, Released, TransferAsked, Updated
+from voipgw.call.model import PCMA, PCMU, CallRequest, Media, Party, Refusal, ReleasedBy, Route, Source, SourceKind
 from voipgw.causes import Cause
 from voipgw.errors import VoipGwError
 from voipgw.media.plane import MediaPlane, StreamStatistics
@@ -130,13 +130,42 @@ class CallState(enum.Enum):
     OVER = "over"
 
 
-class Call:
-    """One call through the gateway: a leg in, a decision, attempts, a leg out."""
+class Transfer:
+    """A transfer that is under way: who asked, who is kept, and the leg that is being called. Mutable, owned by its call."""
 
-    __slots__ = ("_decision", "_joined", "_legs", "_plane", "_route", "called", "caller", "request", "state")
+    __slots__ = ("asker", "decision", "gone", "kept", "leg", "rang", "request", "route")
+
+    def __init__(self, asker: Leg, kept: Leg, request: CallRequest, decision: Decision) -> None:
+        self.asker = asker
+        self.kept = kept
+        self.request = request
+        self.decision = decision
+        self.route = decision.routes[0]
+        self.leg: Leg | None = None
+        self.gone = False  #: who asked has hung up meanwhile
+        self.rang = False
+
+
+Decide = Callable[[CallRequest], Decision]
+
+
+class Call:
+    """One call through the gateway: a leg in, a decision, attempts, a leg out.
+
+    ``decide`` asks the route plan again, for a transfer that a leg asks for; without it transfers are declined.
+    """
+
+    __slots__ = ("_decide", "_decision", "_joined", "_legs", "_plane", "_route", "_transfer", "called", "caller", "request",
+                 "state")  # fmt: skip
 
     def __init__(
-        self, request: CallRequest, caller: Leg, decision: Decision, legs: Legs, plane: MediaPlane | None
+        self,
+        request: CallRequest,
+        caller: Leg,
+        decision: Decision,
+        legs: Legs,
+        plane: MediaPlane | None,
+        decide: Decide | None = None,
     ) -> None:
         self.request = request
         self.caller = caller
@@ -147,6 +176,8 @@ class Call:
         self._plane = plane
         self._route: Route | None = None
         self._joined = False
+        self._decide = decide
+        self._transfer: Transfer | None = None
 
     @property
     def route(self) -> Route | None:
@@ -170,7 +201,7 @@ class Call:
     def receive(self, leg: Leg, event: CallEvent, now: float) -> list[Step]:
         """An event of one of the legs; one of a leg that the call has already parted from changes nothing."""
         steps: list[Step] = []
-        if self.state is not CallState.OVER and (leg is self.caller or leg is self.called):
+        if self.state is not CallState.OVER and self._has(leg):
             self._take(leg, event, now, steps)
         return steps
 
@@ -183,7 +214,14 @@ class Call:
 
     def _take(self, leg: Leg, event: CallEvent, now: float, steps: list[Step]) -> None:
         from_caller = leg is self.caller
-        if isinstance(event, Released):
+        transfer = self._transfer
+        if isinstance(event, TransferAsked):
+            self._transfer_asked(leg, event, now, steps)
+        elif transfer is not None and leg is transfer.leg:
+            self._transfer_goes_on(transfer, event, now, steps)
+        elif transfer is not None and leg is transfer.asker and isinstance(event, Released):
+            transfer.gone = True  # the other party waits for the outcome
+        elif isinstance(event, Released):
             if from_caller:
                 self._finish(event, ReleasedBy.CALLING, now, steps, spare=leg)
             elif self.state is CallState.TALKING:
@@ -200,6 +238,99 @@ class Call:
             other = self.called if from_caller else self.caller
             if other is not None:
                 self._pass_on(other, event, now, steps)
+
+    def _has(self, leg: Leg) -> bool:
+        transfer = self._transfer
+        if transfer is not None and (leg is transfer.leg or (transfer.gone and leg is transfer.asker)):
+            return leg is transfer.leg
+        return leg is self.caller or leg is self.called
+
+    # Transfers.
+
+    def _transfer_asked(self, asker: Leg, event: TransferAsked, now: float, steps: list[Step]) -> None:
+        """Ask the plan for the new place, with the rights of who asks, and call it; the call goes on meanwhile."""
+        kept = self.called if asker is self.caller else self.caller
+        route = self._route
+        talking = self.state is CallState.TALKING and kept is not None and kept.stream is not None
+        if self._decide is None or self._transfer is not None or route is None or kept is None or not talking:
+            self._tell_asker(asker, 603, now, steps)
+            return
+        request = attrs.evolve(self.request, called=event.called, domain=event.domain, headers=(), media=None,
+                               hops=self.request.hops - 1)  # fmt: skip
+        if asker is not self.caller:
+            source = Source(SourceKind(route.target.kind.value), route.target.name)
+            request = attrs.evolve(request, source=source, calling=Party(route.called))
+        decision = self._decide(request)
+        if decision.refusal is not None or not decision.routes:
+            refusal = decision.refusal
+            status = Released(refusal.cause, refusal.sip_status).status if refusal is not None else 404
+            self._tell_asker(asker, status, now, steps)
+            return
+        self._transfer = Transfer(asker, kept, request, decision)
+        self._tell_asker(asker, 100, now, steps)
+        self._transfer_attempt(self._transfer, now, steps)
+
+    def _transfer_attempt(self, transfer: Transfer, now: float, steps: list[Step]) -> None:
+        leg: Leg | None = None
+        transfer.rang = False
+        try:
+            leg = transfer.leg = self._legs.open(transfer.route, transfer.request)
+            steps.append(AttemptBegan(transfer.route, leg))
+            effects = leg.originate(transfer.request, transfer.route, DEFAULT_OFFER, now)
+        except VoipGwError as error:
+            if leg is not None:
+                steps.append(LegEffects(leg, leg.release(Released(error.q850_cause), now)))
+            released = Released(error.q850_cause, error.sip_status, str(error), responded=False)
+            self._transfer_failed(transfer, released, now, steps)
+            return
+        self._tell(leg, effects, now, steps)
+
+    def _transfer_goes_on(self, transfer: Transfer, event: CallEvent, now: float, steps: list[Step]) -> None:
+        leg = transfer.leg
+        if isinstance(event, Progress) and not transfer.rang:
+            transfer.rang = True
+            self._tell_asker(transfer.asker, event.status, now, steps)
+        elif isinstance(event, Released):
+            self._transfer_failed(transfer, event, now, steps)
+        elif isinstance(event, Answered) and leg is not None:
+            self._transferred(transfer, leg, now, steps)
+
+    def _transfer_failed(self, transfer: Transfer, released: Released, now: float, steps: list[Step]) -> None:
+        """The next route, or back to the call as it was; where who asked has hung up meanwhile, the call is over."""
+        following = transfer.decision.next_after(transfer.route, released, rang=transfer.rang)
+        steps.append(AttemptFailed(transfer.route, released, following is None))
+        transfer.leg = None
+        if following is not None:
+            transfer.route = following
+            self._transfer_attempt(transfer, now, steps)
+            return
+        self._transfer = None
+        if transfer.gone:
+            self._finish(released, ReleasedBy.GATEWAY, now, steps, spare=transfer.asker)
+        else:
+            self._tell_asker(transfer.asker, released.status if released.status >= 300 else 503, now, steps)
+
+    def _transferred(self, transfer: Transfer, leg: Leg, now: float, steps: list[Step]) -> None:
+        """The new party has answered: it takes the place of who asked, whose leg is told and ended."""
+        asker, kept = transfer.asker, transfer.kept
+        self._transfer = None
+        if not transfer.gone:
+            self._tell_asker(asker, 200, now, steps)
+        if asker is self.caller:
+            self.caller = leg
+        else:
+            self.called, self._route = leg, transfer.route
+        self._joined = False
+        if not transfer.gone:
+            if asker.stream is not None and self._plane is not None:
+                self._plane.unbridge(asker.stream)
+            steps.append(LegEffects(asker, asker.release(Released(Cause.NORMAL_CALL_CLEARING), now)))
+        self._join()
+        self._tell(kept, kept.update(Updated(Media()), now), now, steps)  # out of the hold that who asked had put it on
+
+    def _tell_asker(self, asker: Leg, status: int, now: float, steps: list[Step]) -> None:
+        if isinstance(asker, Transferor):
+            steps.append(LegEffects(asker, asker.transfer_progress(status, now)))
 
     def _pass_on(self, other: Leg, event: CallEvent, now: float, steps: list[Step]) -> None:
         if isinstance(event, Digit):
@@ -276,7 +407,7 @@ class Call:
             LegEffects(leg, [effect for effect in effects if not isinstance(effect, CallEvent)] if events else effects)
         )
         for event in events:
-            if self.state is not CallState.OVER and (leg is self.caller or leg is self.called):
+            if self.state is not CallState.OVER and self._has(leg):
                 self._take(leg, event, now, steps)
 
     def _finish(
@@ -285,11 +416,13 @@ class Call:
         """End both legs; ``spare`` ended by itself."""
         self.state = CallState.OVER
         reports = []
-        for leg in (self.caller, self.called):
+        transfer, self._transfer = self._transfer, None
+        gone = transfer.asker if transfer is not None and transfer.gone else None
+        for leg in (self.caller, self.called, transfer.leg if transfer is not None else None):
             if leg is None:
                 continue
             stream = leg.stream
-            if leg is not spare:
+            if leg is not spare and leg is not gone:
                 steps.append(
                     LegEffects(
                         leg, [effect for effect in leg.release(released, now) if not isinstance(effect, CallEvent)]

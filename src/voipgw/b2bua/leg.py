@@ -8,7 +8,7 @@ drives it keeps delivering to it until ``next_deadline`` is infinity (an INVITE'
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from voipgw.call.events import Answered, Digit, Progress, Released, Updated
 from voipgw.call.model import CallRequest, Media, Route
@@ -64,4 +64,13 @@ class Leg(Protocol):
 
     def handle_deadline(self, now: float) -> list[Effect]:
         """Timers that are due."""
+        ...
+
+
+@runtime_checkable
+class Transferor(Protocol):
+    """A leg whose peer can ask for a transfer, by ``TransferAsked``."""
+
+    def transfer_progress(self, status: int, now: float) -> list[Effect]:
+        """How the transfer goes on, as a SIP status; 300 or more first declines it, and later says that it has failed."""
         ...

@@ -36,7 +36,7 @@ def calling_of(request: Request, trusted: bool) -> Party:
     if trusted:
         shown = _asserted(request) or shown
     uri = shown.uri
-    number = _number_of(uri)
+    number = number_of(uri)
     if uri.host.lower() == "anonymous.invalid" or (number.lower() == "anonymous" and uri.scheme != "tel"):
         return Party("", "", True)
     return Party(number, shown.display_name, restricted)
@@ -45,13 +45,13 @@ def calling_of(request: Request, trusted: bool) -> Party:
 def connected_of(message: Message, trusted: bool) -> Party | None:
     """Who answered, where a trusted peer says so in P-Asserted-Identity."""
     asserted = _asserted(message) if trusted else None
-    return None if asserted is None else Party(_number_of(asserted.uri), asserted.display_name)
+    return None if asserted is None else Party(number_of(asserted.uri), asserted.display_name)
 
 
 def called_of(request: Request) -> tuple[str, str]:
     """The called number or user and the domain of a request URI; of a tel URI without its visual separators."""
     uri = request.uri
-    return _number_of(uri), uri.host
+    return number_of(uri), uri.host
 
 
 def request_uri(target: Uri, called: str) -> Uri:
@@ -88,7 +88,8 @@ def _asserted(message: Message) -> NameAddr | None:
     return None
 
 
-def _number_of(uri: Uri) -> str:
+def number_of(uri: Uri) -> str:
+    """The number or user that a URI names; of a tel URI and of a telephone number without visual separators."""
     if uri.scheme == "tel":
         return uri.user.translate(_SEPARATORS)
     user = uri.user.partition(";")[0]  # number parameters such as ;npdi stay out of the number (RFC 4694)

@@ -158,6 +158,22 @@ class SipLeg(SipParty):
             stream.send_digit(event.symbol, event.duration_ms)
         return []
 
+    def transfer_progress(self, status: int, now: float) -> list[Effect]:
+        """Tell the peer how the transfer that it asked for goes on: first the answer to its REFER, then NOTIFYs."""
+        session, refer = self._session, self._refer
+        if session is None or refer is None:
+            return []
+        if not self._refer_taken and status >= 300:
+            self._refer = None
+            return session.answer_refer(refer, status, now)
+        effects: list[Effect] = []
+        if not self._refer_taken:
+            self._refer_taken = True
+            effects = session.answer_refer(refer, 202, now)
+        if status >= 200:
+            self._refer = None
+        return effects + session.notify_refer(refer, status, now)
+
     def receive_media(self, event: MediaEvent, now: float) -> list[Effect]:
         """A digit that was heard and that the bridge has not passed on by itself, or that the peer's media has stopped."""
         if self._over:

@@ -11,13 +11,13 @@ from collections.abc import Callable
 
 import attrs
 
-from voipgw.b2bua.sip_identity import connected_of, to_of
+from voipgw.b2bua.sip_identity import connected_of, number_of, to_of
 from voipgw.b2bua.sip_keys import SrtpPolicy
 from voipgw.b2bua.sip_media import SipMedia, SipMediaSettings, offered_onward
 from voipgw.b2bua.sip_outcome import refusal_fields, released, shown_status, warning
 from voipgw.b2bua.sip_redirect import Onward, contacts_of
 from voipgw.b2bua.sip_settings import DtmfOut, MediaMode, Redirects, SipLegSettings
-from voipgw.call.events import Answered, Digit, HookFlash, Progress, Released, Updated
+from voipgw.call.events import Answered, Digit, HookFlash, Progress, Released, TransferAsked, Updated
 from voipgw.call.model import Media, Source
 from voipgw.entropy import Entropy
 from voipgw.errors import LocalProtocolError, NegotiationError, ParseError, VoipGwError
@@ -25,6 +25,7 @@ from voipgw.media.plane import MediaPlane, Stream
 from voipgw.sip.auth import DigestClient
 from voipgw.sip.dtmf_info import read_info
 from voipgw.sip.effects import Effect
+from voipgw.sip.message import Request
 from voipgw.sip.reason import Reason
 from voipgw.sip.session import Session
 from voipgw.sip.session_client import ClientSession
@@ -35,6 +36,7 @@ from voipgw.sip.session_events import (
     OfferReceived,
     OfferRefused,
     Provisional,
+    ReferReceived,
     SessionEnded,
     State,
 )
@@ -56,6 +58,8 @@ class SipParty:
         "_over",
         "_plane",
         "_rang",
+        "_refer",
+        "_refer_taken",
         "_response_at",
         "_ring_at",
         "_ring_timeout_s",
@@ -99,6 +103,8 @@ class SipParty:
         self._ring_at = math.inf
         self._ring_timeout_s = 0.0
         self._rang = False
+        self._refer: Request | None = None  # the transfer that the peer asked for
+        self._refer_taken = False
         self._onward: Onward | None = None  # where an attempt may be sent on to, if that is allowed
         self._signalling: str | None = None  # where the peer's signalling comes from, as far as that is known
 
@@ -304,6 +310,14 @@ class SipParty:
         symbol, duration_ms = told
         return [HookFlash()] if symbol == "!" else [Digit(symbol, duration_ms)]
 
+    def _referred(self, event: ReferReceived, now: float) -> list[Effect]:
+        session = self._session
+        if session is None or self._refer is not None or self.stream is None:  # one at a time, and media must be ours
+            return [] if session is None else session.answer_refer(event.request, 603, now)
+        self._refer, self._refer_taken = event.request, False
+        uri = event.target
+        return [TransferAsked(number_of(uri), uri.host)]
+
     # Small help.
 
     def _fail(self, released: Released, now: float) -> list[Effect]:
@@ -356,4 +370,5 @@ _TRANSLATED: dict[type, Callable[..., list[Effect]]] = {
     OfferAnswered: SipParty._offer_answered,
     OfferRefused: SipParty._offer_refused,
     InfoReceived: SipParty._info,
+    ReferReceived: SipParty._referred,
 }

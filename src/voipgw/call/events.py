@@ -58,6 +58,14 @@ class HookFlash(CallEvent):
 
 
 @attrs.frozen
+class TransferAsked(CallEvent):
+    """A leg asks that the other one be connected elsewhere (REFER, RFC 3515); it hears of it by ``transfer_progress``."""
+
+    called: str  #: number or user to be called instead of the leg that asks
+    domain: str = ""  #: host of the URI that names it
+
+
+@attrs.frozen
 class Released(CallEvent):
     """A leg is over, or is to be over; the last event of a leg."""
 

@@ -225,6 +225,7 @@ class GatewayConfig:
     media: MediaSettings = MediaSettings()
     timer: TimerSettings = attrs.field(factory=TimerSettings)  #: session timers (RFC 4028)
     reliable: Reliability = Reliability.SUPPORTED  #: reliable provisionals (RFC 3262)
+    transfers: bool = False  #: peers may ask for transfers (REFER); the plan decides them with the rights of who asks
     cdr: Path | None = None
     metrics: tuple[str, int] | None = None
     nameservers: tuple[tuple[str, int], ...] = ()  #: DNS servers that are asked; (): those of the system

@@ -65,9 +65,11 @@ class Exchange:
         plane: MediaPlane | None,
         listeners: Sequence[CallListener],
         max_calls: int,
+        transfers: bool = False,
     ) -> None:
         self.plan = plan
         self.max_calls = max_calls
+        self._transfers = transfers  # legs may ask for them; the plan decides each with the rights of who asks
         self.refusing = False  #: new calls get 503
         self._clock = clock
         self._edges = edges
@@ -133,13 +135,17 @@ class Exchange:
             self._edges.edge_of(leg).perform(leg, leg.release(released, now))
             return
         decision = self.plan.decide(request, self._clock.utc())
-        call = Call(request, leg, decision, self._legs, self._plane)
+        decide = self._decide if self._transfers else None
+        call = Call(request, leg, decision, self._legs, self._plane, decide)
         self._calls[leg] = call
         self._live[call] = [leg]
         self._idle.clear()
         for listener in self._listeners:
             listener.offered(call, decision, now)
         self._take(call, call.start(now), now)
+
+    def _decide(self, request: CallRequest) -> Decision:
+        return self.plan.decide(request, self._clock.utc())
 
     def _take(self, call: Call, steps: list[Step], now: float) -> None:
         for step in steps:

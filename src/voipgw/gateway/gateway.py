@@ -95,7 +95,7 @@ class Gateway:
             accept=self._accept,
             events=self._call_event,
             settings=EndpointSettings(
-                allow=ALLOW,
+                allow=(*ALLOW, "REFER") if config.transfers else ALLOW,
                 supported=EXTENSIONS,
                 agent=config.user_agent,
                 origins=Origins(config.origins),
@@ -130,6 +130,7 @@ class Gateway:
                 *([AppCalls(self.apps, plane)] if plane is not None else []),
             ],
             max_calls=config.max_calls,
+            transfers=config.transfers,
         )
         if config.media.capture is not None:
             self._capture = Capture(config.media.capture, platform.clock, self.media, asyncio.get_running_loop())

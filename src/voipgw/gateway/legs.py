@@ -175,6 +175,7 @@ class LegFactory:
                 agent=self._config.user_agent,
                 timer=self._config.timer,
                 reliable=self._config.reliable,
+                transfers=self._config.transfers,
             ),
             domain=_bracketed(domain),
             media=None

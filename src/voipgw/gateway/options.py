@@ -172,6 +172,11 @@ def add_sessions(parser: argparse.ArgumentParser) -> None:
         default=Reliability.SUPPORTED.value,
         help="provisional responses with PRACK (default supported)",
     )
+    group.add_argument(
+        "--transfers",
+        action="store_true",
+        help="let peers transfer their calls (REFER), as far as the plan lets them call",
+    )
 
 
 def add_credentials(parser: argparse.ArgumentParser) -> None:
@@ -362,6 +367,7 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
         drain_s=options.drain,
         timer=_timer(options),
         reliable=Reliability(getattr(options, "reliable", "supported")),
+        transfers=getattr(options, "transfers", False),
         country=_country(options),
         inter_digit_s=_inter_digit(options),
     )

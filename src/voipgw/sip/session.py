@@ -11,18 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from voipgw.errors import TransportError
+from voipgw.causes import reason_phrase
+from voipgw.errors import ParseError, TransportError
 from voipgw.sip.effects import Effect, Respond
+from voipgw.sip.headers import NameAddr
 from voipgw.sip.message import Message, Request, Response
 from voipgw.sip.reason import Reason, parse_reasons
 from voipgw.sip.session_events import (
-    ALLOW,
     SDP,
     End,
     Established,
     InfoReceived,
     OfferAnswered,
     OfferReceived,
+    ReferReceived,
     SessionEnded,
     State,
     media_type,
@@ -63,6 +65,27 @@ class Session(OfferAnswer):
             self._bye_fields = tuple(fields)
         return []
 
+    def answer_refer(self, request: Request, status: int, now: float) -> list[Effect]:
+        """Take a REFER with 202 (its progress follows by ``notify_refer``), or decline it with 400 to 699."""
+        fields = self._dialog_fields() if status < 300 else ()
+        return [self._respond(request, status, fields)]
+
+    def notify_refer(self, request: Request, status: int, now: float) -> list[Effect]:
+        """Say in a NOTIFY how what ``request`` asked for goes on (RFC 3515 section 2.4.5); from 200 on it is the last word.
+
+        Nothing is sent when the session is over.
+        """
+        if self.state is not State.CONFIRMED:
+            return []
+        last = "terminated;reason=noresource"
+        fields = (
+            ("Contact", self.settings.contact),
+            ("Event", f"refer;id={request.cseq_number}"),
+            ("Subscription-State", "active;expires=180" if status < 200 else last),
+        )
+        body = f"SIP/2.0 {status} {reason_phrase(status)}\r\n".encode()
+        return [self._request("NOTIFY", fields, body, "message/sipfrag;version=2.0")]
+
     # What the endpoint brings.
 
     def receive_request(self, request: Request, now: float) -> list[Effect]:
@@ -82,7 +105,7 @@ class Session(OfferAnswer):
                 return [self._respond(request, 420, (("Unsupported", unknown),))]
         handler = _HANDLERS.get(method)
         if handler is None:
-            return [self._respond(request, 405, (("Allow", ALLOW),))]
+            return [self._respond(request, 405, (("Allow", self.settings.allow),))]
         return handler(self, request, now)
 
     def receive_response(self, response: Response, now: float) -> list[Effect]:
@@ -104,7 +127,7 @@ class Session(OfferAnswer):
             return self._close()
         if method == "UPDATE":
             return self._update_answered(request, response, now)
-        if response.status in (408, 481) and self.state is State.CONFIRMED and method != "PRACK":
+        if response.status in (408, 481) and self.state is State.CONFIRMED and method not in ("PRACK", "NOTIFY"):
             return [*self._bye(now), SessionEnded(End.GONE, response)]
         return []
 
@@ -121,7 +144,7 @@ class Session(OfferAnswer):
             self._update_out = None
         if request.method == "BYE":
             return self._close()
-        if self.state is not State.CONFIRMED or request.method == "PRACK":
+        if self.state is not State.CONFIRMED or request.method in ("PRACK", "NOTIFY"):
             return []
         return [*self._bye(now), SessionEnded(how)]
 
@@ -262,6 +285,23 @@ class Session(OfferAnswer):
             return [self._respond(request, 415, (("Accept", ", ".join(sorted(self.settings.info_types))),))]
         return [self._respond(request, 200), InfoReceived(kind, request.body)]
 
+    def _receive_refer(self, request: Request, now: float) -> list[Effect]:
+        """REFER (RFC 3515 section 2.4.2): one Refer-To, of a URI that can be called; anything but a call is not done."""
+        if not self.settings.transfers:
+            return [self._respond(request, 405, (("Allow", self.settings.allow),))]
+        named = request.headers("Refer-To") or request.headers("r")
+        if len(named) != 1 or self.state is not State.CONFIRMED:
+            return [self._respond(request, 400 if len(named) != 1 else 491)]
+        try:
+            target = NameAddr.parse(named[0]).uri
+        except ParseError:
+            return [self._respond(request, 400)]
+        if target.scheme not in ("sip", "sips", "tel"):
+            return [self._respond(request, 416)]
+        if target.headers or (target.param("method") or "INVITE").upper() != "INVITE":
+            return [self._respond(request, 501)]  # Replaces, and requests other than a call
+        return [ReferReceived(request, target)]
+
     def _receive_options(self, request: Request, now: float) -> list[Effect]:
         accepted = ", ".join((SDP, *sorted(self.settings.info_types)))
         return [self._respond(request, 200, (*self._dialog_fields(), ("Accept", accepted)))]
@@ -273,5 +313,6 @@ _HANDLERS: dict[str, Callable[[Session, Request, float], list[Effect]]] = {
     "UPDATE": Session._receive_update,
     "PRACK": lambda session, request, now: session._receive_prack(request, now),
     "INFO": Session._receive_info,
+    "REFER": Session._receive_refer,
     "OPTIONS": Session._receive_options,
 }

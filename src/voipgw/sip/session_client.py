@@ -24,7 +24,6 @@ from voipgw.sip.message import Request, Response
 from voipgw.sip.reliable import TAG, Reliability, rseq_of
 from voipgw.sip.session import Session, reasons_of
 from voipgw.sip.session_events import (
-    ALLOW,
     SDP,
     End,
     Established,
@@ -113,7 +112,7 @@ class ClientSession(Session):
             ("Call-ID", self._call_id),
             ("CSeq", "1 INVITE"),
             ("Contact", settings.contact),
-            ("Allow", ALLOW),
+            ("Allow", self.settings.allow),
             ("Supported", ", ".join(settings.supported(reliable=reliable))),
             *self.timer.request_fields(),
         ]

@@ -10,6 +10,7 @@ from voipgw.sip.message import Message, Request, Response
 from voipgw.sip.reason import Reason
 from voipgw.sip.reliable import TAG, Reliability
 from voipgw.sip.session_timer import TimerSettings
+from voipgw.sip.uri import Uri
 
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, PRACK, UPDATE"
 EXTENSIONS = (TAG, "timer")  #: option tags that sessions know, for Supported and Require
@@ -28,6 +29,13 @@ class SessionSettings:
     refresh_provisional_s: float = 60.0  #: how often a provisional is repeated while it rings (section 13.3.1.1)
     timer: TimerSettings = attrs.field(factory=TimerSettings)  #: session timers (RFC 4028)
     reliable: Reliability = Reliability.SUPPORTED  #: reliable provisionals (RFC 3262)
+
+    transfers: bool = False  #: REFER is taken (RFC 3515); else it is answered 405
+
+    @property
+    def allow(self) -> str:
+        """The methods that these sessions take, for Allow."""
+        return ALLOW + ", REFER" if self.transfers else ALLOW
 
     def supported(self, *, reliable: bool = True) -> tuple[str, ...]:
         """The option tags that these sessions take in Require and announce in Supported."""
@@ -129,6 +137,14 @@ class InfoReceived(SessionEvent):
 
     content_type: str  #: lower case, without parameters
     body: bytes
+
+
+@attrs.frozen
+class ReferReceived(SessionEvent):
+    """A REFER whose form is in order; ``Session.answer_refer`` has to follow."""
+
+    request: Request
+    target: Uri  #: of its Refer-To
 
 
 class Unacked:

@@ -17,7 +17,6 @@ from voipgw.sip.message import Request, Response
 from voipgw.sip.reliable import TAG, Reliability, ReliableProvisionals, rack_of, wanted
 from voipgw.sip.session import Session, reasons_of
 from voipgw.sip.session_events import (
-    ALLOW,
     SDP,
     End,
     OfferAnswered,
@@ -145,7 +144,7 @@ class ServerSession(Session):
         reliable = self._must_reliable or (self._can_reliable and bool(body))
         fields = (("Contact", self.settings.contact), *fields)
         if reliable:
-            fields = (*fields, ("Allow", ALLOW))
+            fields = (*fields, ("Allow", self.settings.allow))
         self._again_at = now + self.settings.refresh_provisional_s
         if body:
             self._local_sdp = body

@@ -13,7 +13,7 @@ from voipgw.sip.auth import DigestClient
 from voipgw.sip.dialog import Dialog
 from voipgw.sip.effects import Destination, DialogKey, Respond, SendRequest, TransactionUser
 from voipgw.sip.message import Request, Response
-from voipgw.sip.session_events import ALLOW, SessionSettings
+from voipgw.sip.session_events import SessionSettings
 
 Fields = Iterable[tuple[str, str]]
 
@@ -58,7 +58,11 @@ class DialogUsage:
     def _dialog_fields(self) -> tuple[tuple[str, str], ...]:
         """Fields of every INVITE, UPDATE and their 2xx."""
         settings = self.settings
-        return (("Contact", settings.contact), ("Allow", ALLOW), ("Supported", ", ".join(settings.supported())))
+        return (
+            ("Contact", settings.contact),
+            ("Allow", settings.allow),
+            ("Supported", ", ".join(settings.supported())),
+        )
 
     def _unknown(self, required: Iterable[str]) -> str:
         """What of a Require we do not know, for Unsupported; "" where we know all."""

@@ -73,8 +73,7 @@ class Ua:
 
 def without_update(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody says that UPDATE is allowed."""
-    for module in ("usage", "session_client"):
-        monkeypatch.setattr(f"voipgw.sip.{module}.ALLOW", "INVITE, ACK, CANCEL, BYE")
+    monkeypatch.setattr("voipgw.sip.session_events.ALLOW", "INVITE, ACK, CANCEL, BYE")
 
 
 class Pair:
