@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-PROGRAMS = ("trunk_gateway.py", "analog_gateway.py")
+PROGRAMS = ("trunk_gateway.py", "analog_gateway.py", "pri_gateway.py")
 
 
 def environment() -> dict[str, str]:
@@ -57,6 +58,30 @@ def test_a_program_says_ready_with_real_ports_and_ends_at_sigterm(name: str, arg
     facts = ready([sys.executable, str(EXAMPLES / name), *listen, *arguments])
     assert [re.sub(r"\d+$", "N", str(text)) for text in facts["listen"]] == ["udp:127.0.0.1:N", "tcp:127.0.0.1:N"]  # type: ignore[attr-defined]
     assert not any(str(text).endswith(":0") for text in facts["listen"])  # type: ignore[attr-defined]
+
+
+def test_the_pri_gateway_says_ready_while_its_span_is_still_silent(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as far:
+        far.bind(str(tmp_path / "span"))
+        far.listen(1)
+        program = [sys.executable, str(EXAMPLES / "pri_gateway.py"), "--listen", "udp:127.0.0.1:0"]
+        assert len(ready([*program, "--span", f"unix:{tmp_path / 'span'}"])["listen"]) == 1  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--span", "dahdi:1"], "--span: 'dahdi:1' is not in this version yet; unix:PATH would be right"),
+        (["--span", "unix:x", "--channels", "1-16"], "--channels: the span has no channel 16 for calls"),
+        (["--span", "unix:x", "--channels", "1-b"], "--channels: '1-b' is no channel; a list such as 1-15,17-31 would be right"),
+        (["--span", "unix:/nonexistent/span"], "span unix:/nonexistent/span: No such file or directory"),
+        (["--span", "unix:x", "--script", "y"], "--script: not in this version yet; leave it out"),
+    ],
+)  # fmt: skip
+def test_what_the_pri_gateway_cannot_do_is_said_in_one_line(arguments: list[str], said: str) -> None:
+    command = [sys.executable, str(EXAMPLES / "pri_gateway.py"), "--listen", "udp:127.0.0.1:0", *arguments]
+    run = subprocess.run(command, capture_output=True, text=True, check=False, env=environment(), timeout=60)
+    assert (run.returncode, run.stderr) == (2, f"pri_gateway: {said}\n")
 
 
 def test_the_readme_begins_with_one_sentence_ten_lines_and_two_commands(tmp_path: Path) -> None:

@@ -4,17 +4,41 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from voipgw.pstn.driver import SpanDriver
 from voipgw.pstn.isdn.link import SendFrame
-from voipgw.pstn.isdn.span import Span, SpanEffect
+
+
+class SpanMachine(Protocol):
+    """A span, or what has one; its effects are frames and whatever its owner understands."""
+
+    def start(self, now: float) -> Sequence[object]:
+        """Bring it up."""
+        ...
+
+    def stop(self, now: float) -> Sequence[object]:
+        """Take it down."""
+        ...
+
+    def receive(self, octets: bytes, now: float) -> Sequence[object]:
+        """A frame from the D-channel."""
+        ...
+
+    def next_deadline(self) -> float:
+        """When ``handle_deadline`` wants to be called; ``math.inf`` for never."""
+        ...
+
+    def handle_deadline(self, now: float) -> Sequence[object]:
+        """Timers that are due."""
+        ...
 
 
 class SpanRunner:
     """One span. ``deliver`` gets every effect but frames, in the event loop's thread."""
 
-    def __init__(self, span: Span, driver: SpanDriver, deliver: Callable[[SpanEffect], None]) -> None:
+    def __init__(self, span: SpanMachine, driver: SpanDriver, deliver: Callable[[object], None]) -> None:
         self.span = span
         self.driver = driver
         self._deliver = deliver
@@ -43,7 +67,7 @@ class SpanRunner:
             self._timer.cancel()
         await self.driver.close()
 
-    def perform(self, effects: list[SpanEffect]) -> None:
+    def perform(self, effects: Sequence[object]) -> None:
         """Carry out what the machine asked for; to be given the effects of every command to it."""
         for effect in effects:
             if isinstance(effect, SendFrame):

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from voipgw.b2bua.isdn_leg import IsdnLeg
 from voipgw.b2bua.leg import Leg
 from voipgw.b2bua.sip_leg import SipLeg
 from voipgw.call.events import CallEvent, Released
@@ -26,6 +27,7 @@ from voipgw.gateway.legs import LegFactory
 from voipgw.gateway.lines import Lines
 from voipgw.gateway.observation import Observation
 from voipgw.gateway.platform import Platform, SystemPlatform
+from voipgw.gateway.spans import SpanCard, Spans
 from voipgw.media.engine import MediaEngine
 from voipgw.net.endpoint import Endpoint
 from voipgw.net.framings import Origins
@@ -52,6 +54,7 @@ class Gateway:
         plan: Plan,
         *,
         cards: Sequence[Driver] = (),
+        spans: Sequence[SpanCard] = (),
         apps: Mapping[str, App] | None = None,
         platform: Platform | None = None,
     ) -> None:
@@ -63,6 +66,7 @@ class Gateway:
         self.config = config
         self.plan = plan.compile()
         self.cards = tuple(cards)
+        self.span_cards = tuple(spans)
         self.apps = dict(apps or {})
         self._tls = TlsContexts(config.tls)
         self._check_apps(self.plan)
@@ -86,7 +90,7 @@ class Gateway:
         self._capture: Capture | None = None
         self.observation = await stack.enter_async_context(Observation(config, platform.clock))
         self.media = None
-        if config.media.mode != "none" or self.cards:
+        if config.media.mode != "none" or self.cards or self.span_cards:
             self.media = platform.open_media(config.media, self._media_events)
             stack.callback(platform.close_media, self.media)
             self._try_media_host(self.media)
@@ -119,6 +123,7 @@ class Gateway:
         )
         self._access = Access(config, self.plan, entropy)
         self._legs = LegFactory(config, self.plan, self.endpoint, plane, self.lines, self.apps, entropy)
+        self.spans = self._legs.spans = Spans(self.plan, entropy, asyncio.get_running_loop())
         self.exchange = Exchange(
             plan=self.plan,
             clock=platform.clock,
@@ -138,6 +143,8 @@ class Gateway:
             self.endpoint.observers.append(self._capture)
         await self.lines.start(self.cards, self.exchange)
         stack.push_async_callback(self.lines.close)
+        stack.push_async_callback(self.spans.close)
+        await self.spans.start(self.span_cards, plane, self.exchange)
         self.observation.gauges(
             lambda: float(len(self.exchange.calls)), self.endpoint.counters, lambda: float(self.endpoint.transactions)
         )
@@ -179,6 +186,8 @@ class Gateway:
 
     def edge_of(self, leg: Leg) -> Edge:
         """The edge that drives ``leg``."""
+        if isinstance(leg, IsdnLeg):
+            return self.spans
         return self.endpoint if isinstance(leg, SipLeg) else self.lines  # type: ignore[return-value]
 
     def reload(self, config: GatewayConfig, plan: Plan) -> None:
@@ -194,6 +203,7 @@ class Gateway:
         self._tls.take(prepared)
         self._access.reload(config, compiled)
         self.lines.reload(compiled)
+        self.spans.reload(compiled)
         self.plan = self.exchange.plan = compiled
 
     async def drain(self, seconds: float, at_once: asyncio.Event | None = None) -> None:

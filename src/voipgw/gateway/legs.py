@@ -69,6 +69,7 @@ class LegFactory:
         self._endpoint = endpoint
         self._plane = plane
         self._lines = lines
+        self.spans: Lines | None = None  #: who has the spans
         self._apps = apps
         self._entropy = entropy
         self._incoming: dict[tuple[str, str, int, bool, str, bool], SipLegSettings] = {}
@@ -127,6 +128,8 @@ class LegFactory:
             return SipLeg(str(route.target), settings, self._entropy, self._plane, call_id=request.call_id)
         if route.target.kind is TargetKind.LINE and self._lines is not None:
             return self._lines.open(route.target.name, request, route)
+        if route.target.kind is TargetKind.SPAN and self.spans is not None:
+            return self.spans.open(route.target.name, request, route)
         if route.target.kind is TargetKind.APP and route.target.name in self._apps:
             return AppLeg(str(route.target))
         raise DriverError(f"{route.target}: this gateway has no such target")

@@ -34,6 +34,7 @@ from voipgw.gateway.options import (
     config_of,
     one_line,
 )
+from voipgw.gateway.spans import SpanCard
 from voipgw.pstn.driver import Driver
 from voipgw.routing import Plan
 
@@ -43,6 +44,7 @@ HANGING_UP_S = 2.0  #: after a session: a line that is opened has hung up only w
 
 Setup = Callable[[argparse.Namespace], Plan]
 Cards = Callable[[argparse.Namespace], Sequence[Driver]]
+Spans = Callable[[argparse.Namespace], Sequence[SpanCard]]
 Apps = Callable[[argparse.Namespace], Mapping[str, App]]
 Session = Callable[[Gateway, argparse.Namespace], Awaitable[int]]
 
@@ -55,6 +57,7 @@ class Program:
     description: str
     setup: Setup  #: options to route plan; called again at SIGHUP
     cards: Cards | None = None  #: options to line cards; called once
+    spans: Spans | None = None  #: options to spans; called once
     apps: Apps | None = None  #: options to the applications that the plan may name; called once
     session: Session | None = None  #: runs beside the gateway and ends the program with its exit status, e.g. a script
     listen: str = "udp:127.0.0.1:5060"  #: default of --listen
@@ -94,8 +97,9 @@ class Program:
         try:
             config, plan = config_of(options), self.setup(options)
             cards = tuple(self.cards(options)) if self.cards is not None else ()
+            spans = tuple(self.spans(options)) if self.spans is not None else ()
             apps = self.apps(options) if self.apps is not None else {}
-            return asyncio.run(self._serve(words, options, Gateway(config, plan, cards=cards, apps=apps)))
+            return asyncio.run(self._serve(words, options, Gateway(config, plan, cards=cards, spans=spans, apps=apps)))
         except VoipGwError as error:
             one_line(error, self.name)
             return 2

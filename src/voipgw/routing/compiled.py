@@ -18,7 +18,7 @@ from voipgw.routing.index import Attempt, CompiledRule, RuleIndex, is_stranger
 from voipgw.routing.numbers import Number, Numbering, NumberKind, class_patterns
 from voipgw.routing.pattern import Pattern
 from voipgw.routing.predicates import CallView, within
-from voipgw.routing.targets import Dial, First, Reject, ToApp, ToLine
+from voipgw.routing.targets import Dial, First, Reject, ToApp, ToLine, ToSpan
 from voipgw.routing.transforms import AsE164, Chain, Transform
 
 if TYPE_CHECKING:
@@ -89,6 +89,11 @@ class CompiledPlan:
             return Attempt(
                 Target(TargetKind.APP, to.name), _chain(rule.called), _chain(rule.calling),
                 rule.ring_timeout_s or 60.0, 4.0, rule.codecs, rule.headers,
+            )  # fmt: skip
+        if isinstance(to, ToSpan):
+            return Attempt(
+                Target(TargetKind.SPAN, to.name), _chain(rule.called), _chain(rule.calling),
+                rule.ring_timeout_s or 60.0, 10.0, rule.codecs, rule.headers,
             )  # fmt: skip
         name, called, calling = to.name, to.called, to.calling  # type: ignore[attr-defined]
         trunk = self.trunks[name]

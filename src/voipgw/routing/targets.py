@@ -42,10 +42,20 @@ class ToApp:
 
 
 @attrs.frozen
+class ToSpan:
+    """One attempt at a free channel of a span of this gateway."""
+
+    name: str
+
+    def __str__(self) -> str:
+        return f"span({self.name!r})"
+
+
+@attrs.frozen
 class First:
     """One attempt after the other, until one is answered or fails with a cause that is final."""
 
-    attempts: tuple[ToTrunk | ToLine | ToApp, ...]
+    attempts: tuple[ToTrunk | ToLine | ToApp | ToSpan, ...]
 
     def __str__(self) -> str:
         return f"first({', '.join(map(str, self.attempts))})"
@@ -101,13 +111,20 @@ def app(name: str) -> ToApp:
     return ToApp(name)
 
 
-def first(*targets: str | ToTrunk | ToLine | ToApp) -> First:
+def span(name: str) -> ToSpan:
+    """A free channel of the span that the gateway was given under this name."""
+    if not isinstance(name, str) or not name:
+        raise wrong(f"span({name!r})", "the name of a span")
+    return ToSpan(name)
+
+
+def first(*targets: str | ToTrunk | ToLine | ToApp | ToSpan) -> First:
     """Try ``targets`` in this order; text is the name of a trunk. What follows a failure is decided by its cause's class."""
     if not targets:
         raise wrong("first() with nothing in it", "the names of trunks: first('carrier-a', 'carrier-b')")
-    found: list[ToTrunk | ToLine | ToApp] = []
+    found: list[ToTrunk | ToLine | ToApp | ToSpan] = []
     for target in targets:
-        if isinstance(target, (ToTrunk, ToLine, ToApp)):
+        if isinstance(target, (ToTrunk, ToLine, ToApp, ToSpan)):
             found.append(target)
         elif isinstance(target, str) and target:
             found.append(ToTrunk(target))
@@ -138,7 +155,7 @@ def as_target(value: object) -> Targets:
     """What ``plan.route(to=...)`` was given, as a target."""
     if isinstance(value, (First, Reject, Dial)):
         return value
-    if isinstance(value, (ToTrunk, ToLine, ToApp)):
+    if isinstance(value, (ToTrunk, ToLine, ToApp, ToSpan)):
         return First((value,))
     if isinstance(value, str) and value:
         return First((ToTrunk(value),))

@@ -14,7 +14,7 @@ from voipgw.routing.numbers import Numbering, NumberKind
 from voipgw.routing.pattern import Pattern
 from voipgw.routing.place import Place, nearest
 from voipgw.routing.predicates import And, Not, Or, Predicate, SourceIs
-from voipgw.routing.targets import Dial, First, ToApp, ToTrunk
+from voipgw.routing.targets import Dial, First, ToApp, ToSpan, ToTrunk
 
 if TYPE_CHECKING:
     from voipgw.routing.plan import Plan, Rule
@@ -98,8 +98,8 @@ def _undefined(plan: Plan, rule: Rule) -> Iterator[Finding]:
             found = f"{atom} in rule {rule.name!r}, and no {kind} of that name"
             yield Finding(f"undefined-{kind}", rule.place, found, nearest(atom.name, known, kind))
     for to in rule.to.attempts if isinstance(rule.to, First) else ():
-        if isinstance(to, ToApp):
-            continue  # the gateway knows its applications
+        if isinstance(to, (ToApp, ToSpan)):
+            continue  # the gateway knows its applications and spans
         kind, known = ("trunk", trunks) if isinstance(to, ToTrunk) else ("line", lines)
         if to.name not in known:
             found = f"{to} in rule {rule.name!r}, and no {kind} of that name"
