@@ -4,6 +4,11 @@
 
 #include "vg_g711.h"
 
+#if defined(__SSE2__) && !defined(VG_PLAIN)
+#include <emmintrin.h>
+#define VG_SSE2 1
+#endif
+
 #define CHUNK 160 /* code words worked on at a time, a multiple of 8 */
 
 /* One rate's tables: decision levels (table 1 to 4 of the standard, log2 of the normalised magnitude, Q7), quantiser output
@@ -58,18 +63,6 @@ int vg_g726_init(vg_g726 *state, int bits, int aal2)
     return VG_OK;
 }
 
-/* A coefficient times a signal value in floating point (block FMULT). */
-static inline int32_t multiply(int32_t coefficient, int32_t value)
-{
-    uint32_t magnitude = coefficient > 0 ? (uint32_t)coefficient : (uint32_t)-coefficient & 0x1fff;
-    int32_t length = bit_length(magnitude);
-    int32_t mantissa = magnitude == 0 ? 32 : (int32_t)(magnitude << 6 >> length);
-    int32_t exponent = (value >> 6 & 15) + length;
-    int32_t product = (mantissa * (value & 63) + 48) >> 4;
-    int32_t result = exponent >= 19 ? product << (exponent - 19) & 0x7fff : product >> (19 - exponent);
-    return (coefficient ^ value) < 0 ? -result : result;
-}
-
 /* 11-bit floating point (blocks FLOATA and FLOATB); negative: the sign of a zero counts as well. */
 static inline int16_t to_float(uint32_t magnitude, int negative)
 {
@@ -84,12 +77,71 @@ typedef struct {
     int32_t y;       /* scale, log2, Q9 */
 } expectation;
 
+#ifdef VG_SSE2
+/* Four products as below. The machine's conversion to binary32 finds a magnitude's length and upper six bits; a mantissa's
+ * product, below 2^8, is shifted by multiplying with a power of two. Both are exact. */
+static inline __m128i multiply4(__m128i magnitudes, __m128i values, __m128i signs)
+{
+    __m128i empty = _mm_cmpeq_epi32(magnitudes, _mm_setzero_si128());
+    __m128i bits = _mm_castps_si128(_mm_cvtepi32_ps(magnitudes));
+    __m128i mantissas = _mm_or_si128(_mm_and_si128(_mm_srli_epi32(bits, 18), _mm_set1_epi32(31)), _mm_set1_epi32(32));
+    __m128i lengths = _mm_andnot_si128(empty, _mm_sub_epi32(_mm_srli_epi32(bits, 23), _mm_set1_epi32(126)));
+    __m128i exponents = _mm_add_epi32(_mm_and_si128(_mm_srli_epi32(values, 6), _mm_set1_epi32(15)), lengths);
+    __m128i products = _mm_madd_epi16(mantissas, _mm_and_si128(values, _mm_set1_epi32(63)));
+    products = _mm_srli_epi32(_mm_add_epi32(products, _mm_set1_epi32(48)), 4);
+    __m128 powers = _mm_castsi128_ps(_mm_slli_epi32(_mm_add_epi32(exponents, _mm_set1_epi32(127 - 19)), 23));
+    __m128i results = _mm_cvttps_epi32(_mm_mul_ps(_mm_cvtepi32_ps(products), powers));
+    results = _mm_and_si128(results, _mm_set1_epi32(0x7fff));
+    return _mm_sub_epi32(_mm_xor_si128(results, signs), signs);
+}
+
+/* The sections' products summed up: the poles' two, the zeros' six (block FMULT and ACCUM). */
+static inline void sections(const vg_g726 *s, int32_t *poles, int32_t *zeros)
+{
+    __m128i coefficients = _mm_srai_epi16(_mm_loadu_si128((const __m128i *)s->a), 2);
+    __m128i values = _mm_loadu_si128((const __m128i *)s->sr), none = _mm_setzero_si128();
+    __m128i negative = _mm_srai_epi16(coefficients, 15);
+    __m128i magnitudes = _mm_sub_epi16(_mm_xor_si128(coefficients, negative), negative);
+    magnitudes = _mm_and_si128(magnitudes, _mm_or_si128(_mm_set1_epi16(0x1fff), _mm_xor_si128(negative, _mm_set1_epi16(-1))));
+    __m128i signs = _mm_srai_epi16(_mm_xor_si128(coefficients, values), 15);
+    __m128i first = multiply4(_mm_unpacklo_epi16(magnitudes, none), _mm_unpacklo_epi16(values, none),
+                              _mm_unpacklo_epi16(signs, signs));
+    __m128i second = multiply4(_mm_unpackhi_epi16(magnitudes, none), _mm_unpackhi_epi16(values, none),
+                               _mm_unpackhi_epi16(signs, signs));
+    second = _mm_add_epi32(second, _mm_unpackhi_epi64(first, none)); /* b[0], b[1] to b[2], b[3] */
+    __m128i sums = _mm_unpacklo_epi64(first, second), rest = _mm_unpackhi_epi64(none, second);
+    sums = _mm_add_epi32(sums, rest);
+    sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, _MM_SHUFFLE(2, 3, 0, 1)));
+    *poles = _mm_cvtsi128_si32(sums);
+    *zeros = _mm_cvtsi128_si32(_mm_unpackhi_epi64(sums, sums));
+}
+#else
+/* A coefficient times a signal value in floating point (block FMULT). */
+static inline int32_t multiply(int32_t coefficient, int32_t value)
+{
+    uint32_t magnitude = coefficient > 0 ? (uint32_t)coefficient : (uint32_t)-coefficient & 0x1fff;
+    int32_t length = bit_length(magnitude);
+    int32_t mantissa = magnitude == 0 ? 32 : (int32_t)(magnitude << 6 >> length);
+    int32_t exponent = (value >> 6 & 15) + length;
+    int32_t product = (mantissa * (value & 63) + 48) >> 4;
+    int32_t result = exponent >= 19 ? product << (exponent - 19) & 0x7fff : product >> (19 - exponent);
+    return (coefficient ^ value) < 0 ? -result : result;
+}
+
+static inline void sections(const vg_g726 *s, int32_t *poles, int32_t *zeros)
+{
+    *poles = multiply(s->a[0] >> 2, s->sr[0]) + multiply(s->a[1] >> 2, s->sr[1]);
+    *zeros = 0;
+    for (int i = 0; i < 6; i++) *zeros += multiply(s->b[i] >> 2, s->dq[i]);
+}
+#endif
+
 static inline expectation expect(const vg_g726 *s)
 {
-    int32_t zeros = 0;
-    for (int i = 0; i < 6; i++) zeros += multiply(s->b[i] >> 2, s->dq[i]);
+    int32_t poles, zeros;
+    sections(s, &poles, &zeros);
     zeros = (int16_t)zeros;
-    int32_t all = (int16_t)(zeros + multiply(s->a[0] >> 2, s->sr[0]) + multiply(s->a[1] >> 2, s->sr[1]));
+    int32_t all = (int16_t)(zeros + poles);
     int32_t y = s->yu;
     if (s->ap < 256) {
         int32_t slow = s->yl >> 6, product = (s->yu - slow) * (s->ap >> 2);
@@ -138,8 +190,8 @@ static inline void adapt_scale(vg_g726 *s, int32_t w, int32_t f, int32_t y, int 
         s->ap = (int16_t)(s->ap + (-s->ap >> 4));
 }
 
-/* Blocks UPA1, UPA2, LIMC, LIMD; sum is the partially reconstructed signal. */
-static inline void adapt_poles(vg_g726 *s, int32_t sign, int32_t sum)
+/* Blocks UPA1, UPA2, LIMC, LIMD: the two pole coefficients that follow; sum is the partially reconstructed signal. */
+static inline void adapt_poles(const vg_g726 *s, int32_t sign, int32_t sum, int32_t a[2])
 {
     int32_t second = s->a[1] - (s->a[1] >> 7), first = s->a[0] - (s->a[0] >> 8);
     if (sum != 0) {
@@ -150,19 +202,41 @@ static inline void adapt_poles(vg_g726 *s, int32_t sign, int32_t sum)
     }
     second = second < -12288 ? -12288 : second > 12288 ? 12288 : second;
     int32_t most = 15360 - second;
-    s->a[0] = (int16_t)(first > most ? most : first < -most ? -most : first);
-    s->a[1] = (int16_t)second;
+    a[0] = first > most ? most : first < -most ? -most : first;
+    a[1] = second;
 }
 
-/* Blocks UPB and the delay line of dq, given as sign and magnitude. */
-static inline void adapt_zeros(vg_g726 *s, int32_t dq)
+/* Block UPB, the pole coefficients that follow, and the delay lines of dq (given as sign and magnitude) and sr. */
+#ifdef VG_SSE2
+static inline void move_on(vg_g726 *s, const int32_t a[2], int32_t dq, int transition, int16_t new_dq, int16_t new_sr)
+{
+    __m128i b = _mm_loadu_si128((const __m128i *)s->a), past = _mm_loadu_si128((const __m128i *)s->sr);
+    __m128i differ = _mm_xor_si128(_mm_srai_epi16(past, 15), _mm_set1_epi16((int16_t)-(dq >> 15)));
+    __m128i step = _mm_set1_epi16((dq & 0x7fff) == 0 ? 0 : 128);
+    step = _mm_sub_epi16(_mm_xor_si128(step, differ), differ);
+    b = _mm_add_epi16(_mm_sub_epi16(b, _mm_sra_epi16(b, _mm_cvtsi32_si128(s->bits == 5 ? 9 : 8))), step);
+    b = _mm_andnot_si128(_mm_set1_epi16((int16_t)-transition), b);
+    b = _mm_insert_epi16(_mm_insert_epi16(b, a[0], 0), a[1], 1);
+    past = _mm_insert_epi16(_mm_insert_epi16(_mm_slli_si128(past, 2), new_sr, 0), new_dq, 2);
+    _mm_storeu_si128((__m128i *)s->a, b);
+    _mm_storeu_si128((__m128i *)s->sr, past);
+}
+#else
+static inline void move_on(vg_g726 *s, const int32_t a[2], int32_t dq, int transition, int16_t new_dq, int16_t new_sr)
 {
     int32_t magnitude = dq & 0x7fff, sign = dq >> 15, leak = s->bits == 5 ? 9 : 8;
     for (int i = 0; i < 6; i++) {
         int32_t step = magnitude == 0 ? 0 : sign == (s->dq[i] < 0) ? 128 : -128;
-        s->b[i] = (int16_t)(s->b[i] - (s->b[i] >> leak) + step);
+        s->b[i] = (int16_t)(transition ? 0 : s->b[i] - (s->b[i] >> leak) + step);
     }
+    s->a[0] = (int16_t)a[0];
+    s->a[1] = (int16_t)a[1];
+    memmove(s->dq + 1, s->dq, 5 * sizeof s->dq[0]);
+    s->dq[0] = new_dq;
+    s->sr[1] = s->sr[0];
+    s->sr[0] = new_sr;
 }
+#endif
 
 /* Everything that a code changes; returns the reconstructed signal (block ADDB). */
 static inline int32_t update(vg_g726 *s, const rate_tables *rate, int32_t code, const expectation *e)
@@ -172,19 +246,12 @@ static inline int32_t update(vg_g726 *s, const rate_tables *rate, int32_t code, 
     int32_t sr = (int16_t)(e->se + signed_dq), sum = (int16_t)(e->sez + signed_dq), sign = sum < 0;
     int32_t whole = s->yl >> 15, threshold = whole > 9 ? 31 << 10 : (32 + (s->yl >> 10 & 31)) << whole;
     int transition = s->td && magnitude > (threshold + (threshold >> 1)) >> 1;
-    if (transition) {
-        memset(s->a, 0, sizeof s->a);
-        memset(s->b, 0, sizeof s->b);
-    } else {
-        adapt_poles(s, sign, sum);
-        adapt_zeros(s, dq);
-    }
-    s->td = !transition && s->a[1] < -11776; /* block TONE */
+    int32_t a[2] = {0, 0};
+    if (!transition) adapt_poles(s, sign, sum, a);
+    s->td = a[1] < -11776; /* block TONE */
     adapt_scale(s, rate->w[code], rate->f[code], e->y, transition);
-    memmove(s->dq + 1, s->dq, 5 * sizeof s->dq[0]);
-    s->dq[0] = to_float((uint32_t)magnitude, dq >> 15);
-    s->sr[1] = s->sr[0];
-    s->sr[0] = to_float((uint32_t)(sr < 0 ? -sr : sr) & 0x7fff, sr < 0);
+    move_on(s, a, dq, transition, to_float((uint32_t)magnitude, dq >> 15),
+            to_float((uint32_t)(sr < 0 ? -sr : sr) & 0x7fff, sr < 0));
     s->pk[1] = s->pk[0];
     s->pk[0] = (int16_t)sign;
     return sr;

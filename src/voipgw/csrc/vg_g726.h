@@ -19,11 +19,11 @@ typedef struct {
     int16_t dml;
     int16_t ap;     /* speed control */
     int16_t td;     /* a tone is being coded */
-    int16_t a[2];   /* pole coefficients */
-    int16_t b[6];   /* zero coefficients */
     int16_t pk[2];  /* signs of the partially reconstructed signal: 0 or 1, newest first */
-    int16_t dq[6];  /* quantised differences, newest first, and reconstructed signal: the standard's 11-bit floating point, */
-    int16_t sr[2];  /*   sign as of two's complement, 4 bits of exponent, 6 of mantissa */
+    int16_t a[2];   /* pole coefficients, */
+    int16_t b[6];   /*   and after them the zero coefficients */
+    int16_t sr[2];  /* reconstructed signal and, after it, quantised differences, newest first: the standard's 11-bit */
+    int16_t dq[6];  /*   floating point, sign as of two's complement, 4 bits of exponent, 6 of mantissa */
     uint8_t bits;   /* of a code word: 2 to 5 */
     uint8_t aal2;   /* packed from the most significant bit */
     uint8_t held;   /* encoder: bits that wait for the rest of their octet */
