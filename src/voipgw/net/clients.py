@@ -100,7 +100,7 @@ class Clients:
     def send(self, request: Request, user: TransactionUser, destination: Destination | None, now: float) -> None:
         """Send a request in a transaction of its own."""
         try:
-            destination = destination or destination_of(request)
+            destination = self._way(request, destination)
         except ParseError as error:
             self._owner.perform(user, user.request_failed(request, TransportError(str(error)), now))
             return
@@ -116,7 +116,7 @@ class Clients:
     def send_ack(self, request: Request, destination: Destination | None) -> None:
         """Send the ACK of a 2xx; where it cannot be sent it counts as lost, and the peer's next 2xx asks for it again."""
         try:
-            destination = destination or destination_of(request)
+            destination = self._way(request, destination)
         except ParseError:
             self._owner.counters.dropped["ack without a way"] += 1
             return
@@ -126,6 +126,21 @@ class Clients:
             self._send_ack(request, [Target(destination.transport, destination.host, port)], flow)
         else:
             self._resolver.resolve(destination, port, lambda found: self._send_ack(request, found, flow))
+
+    def _way(self, request: Request, destination: Destination | None) -> Destination:
+        """Where a request goes: as it says itself, also when the connection it was to go by is gone, but then no less safely.
+
+        Raises:
+            ParseError: it says nothing that we can send to.
+        """
+        if destination is None:
+            return destination_of(request)
+        if destination.flow is None or destination.transport not in ("tcp", "tls"):
+            return destination
+        if self._transports.stands(destination.flow):
+            return destination
+        other = destination_of(request)
+        return other if destination.transport == "tcp" or other.transport == "tls" else destination
 
     def cancel(self, request: Request, now: float, fields: tuple[tuple[str, str], ...] = ()) -> None:
         """Cancel an INVITE, with ``fields`` in the CANCEL; nothing happens after its final response."""

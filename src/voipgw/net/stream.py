@@ -26,7 +26,7 @@ class StreamLimits:
     """Bounds of a stream connection."""
 
     idle_s: float = 600.0  #: closed after so long without an octet from the peer
-    message_s: float = 30.0  #: a message that was begun has to be complete after so long
+    message_s: float = 30.0  #: a message that was begun, and the first one of a peer, has to be complete after so long
     unsent_octets: int = 256 * 1024  #: more than this waiting for a peer that does not read: the connection is cut
     message_octets: int = 65535  #: longest message
     handshake_s: float = 8.0  #: of TLS and WebSocket together
@@ -163,7 +163,7 @@ class StreamConnection(asyncio.Protocol):
         if now >= self._shaking_at + self._limits.handshake_s:
             self._cut("the handshake was not finished in time")
         elif now >= self._begun_at + self._limits.message_s:
-            self._cut("a message was begun and not finished")
+            self._cut("no whole message came in time")
         elif now >= self._pong_by and self._ponged:
             self._cut("no answer to a keep-alive")
         elif now >= self._heard_at + self._limits.idle_s:
@@ -278,6 +278,8 @@ class StreamConnection(asyncio.Protocol):
     def _stands(self) -> None:
         """Messages can be sent; those that wait are."""
         self._shaking_at = math.inf
+        if self.listener:
+            self._begun_at = self._heard_at  # who connects has something to say
         if self._limits.ping_s and (not self.listener or self._framing.surely_ponged):
             self._ping_at = self._heard_at + self._ping_interval()
         self.connected = True

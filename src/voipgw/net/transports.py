@@ -268,6 +268,13 @@ class Transports:
             return self._datagram_path(arrival.flow, address)
         return self.path(Target(arrival.transport, *address), arrival.flow)
 
+    def stands(self, flow: int) -> bool:
+        """Whether ``flow`` names a connection that is open, or a listening point."""
+        connection = self._connections.get(flow)
+        if connection is not None:
+            return not connection.closed
+        return any(listener.flow == flow for listener in self.listeners)
+
     @property
     def connections(self) -> int:
         """How many connections are open or being made."""

@@ -53,6 +53,8 @@ class WebSocketFraming:
         """
         found: list[bytes | KeepAlive] = []
         answer = bytearray()
+        if not octets:  # to the library that would be the end
+            return found, b""
         if not self.ready:
             self._shaken += len(octets)
             if self._shaken > _LARGEST_HANDSHAKE:

@@ -242,7 +242,7 @@ async def flow_to(stage: Any, party: Any, **limits: float) -> tuple[Any, Client,
 
 def test_a_connection_that_we_opened_is_kept_alive_by_pings(play: Any, party: Any) -> None:
     async def main(stage: Any) -> None:
-        endpoint, client, server = await flow_to(stage, party, ping_s=0.02, pong_s=5.0, idle_s=5.0)
+        endpoint, client, server = await flow_to(stage, party, ping_s=0.02, pong_s=0.3)
         for _ in range(3):
             assert await client.exactly(4) == b"\r\n\r\n"
             client.send(b"\r\n")
@@ -287,5 +287,39 @@ def test_a_request_whose_connection_breaks_before_any_answer_fails_at_once(play:
         await user.wait()
         assert "closed" in str(user.errors[0])
         server.close()
+
+    play(main)
+
+
+def test_who_connects_and_says_nothing_is_sent_away(play: Any) -> None:
+    async def main(stage: Any) -> None:
+        settings = EndpointSettings(stream=StreamLimits(message_s=0.05))
+        endpoint = await stage.endpoint("tcp", settings=settings)
+        async with client_of(endpoint) as silent, client_of(endpoint) as speaking:
+            speaking.send(options(1))
+            await speaking.receive()
+            await silent.ended()
+            speaking.send(options(2))
+            assert (await speaking.receive()).status == 200
+        assert endpoint.counters.dropped["connection cut"] == 1
+
+    play(main)
+
+
+def test_a_request_whose_connection_is_gone_goes_where_it_says_itself(play: Any, party: Any) -> None:
+    async def main(stage: Any) -> None:
+        callee = party()
+        endpoint = await stage.endpoint("tcp", accept=lambda request, arrival, now: callee)
+        other = await stage.endpoint("tcp")
+        async with client_of(endpoint) as client:
+            client.send(options(1))
+            await client.receive()
+        async with asyncio.timeout(WAIT_S):
+            while endpoint.connections:
+                await asyncio.sleep(0)
+        user = party(f"sip:127.0.0.1:{other.listeners[0].port};transport=tcp")
+        endpoint.perform(user, [SendRequest(user.request("OPTIONS"), user, callee.arrivals[0].back)])
+        await user.wait()
+        assert user.seen == ["200 OPTIONS"]
 
     play(main)
