@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rig import sounds
+from rig.baresip import Baresip
 from rig.certificates import certify
 from rig.gateway import Gateway
 from rig.ports import free_port
@@ -21,6 +23,7 @@ from rig.sipp import Sipp
 pytestmark = pytest.mark.peer
 ULAW = {"PT": "0", "CODEC": "PCMU"}
 LOOPBACK = ("--trust", "127.0.0.1/32")
+SOFTPHONE = sounds.read(sounds.SPEECH / "callback.wav")[0]
 PEERS = Path(__file__).parent / "peers"
 
 
@@ -184,3 +187,45 @@ def test_a_web_page_of_another_host_is_turned_away(
             wire.sendall("\r\n".join(lines).encode())
             assert wire.recv(4096).startswith(b"HTTP/1.1 %d" % status)
     gateway.stop()
+
+
+def test_baresip_calls_by_tls_and_is_heard(
+    trunk_gateway: Callable[..., Gateway],
+    sipp: Callable[..., Sipp],
+    baresip: Callable[..., Baresip],
+    certificates: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    callee = sipp("callee_talks", "-rtp_echo", RING_MS="20", **ULAW)
+    gateway = trunk_gateway(
+        *LOOPBACK, "--to", callee.uri, *certificates, listen=("tls:127.0.0.1:0", "udp:127.0.0.1:0"),
+    )  # fmt: skip
+    softphone = baresip(SOFTPHONE, tls=tmp_path)
+    softphone.tell("dial", f"sip:12125550147@{gateway.address()};transport=tls")
+    softphone.event("CALL_ESTABLISHED")
+    softphone.listen(len(SOFTPHONE) / sounds.RATE + 0.5)
+    softphone.tell("hangup")
+    callee.succeeded()
+    softphone.quit()
+    gateway.stop()
+    assert sounds.likeness(SOFTPHONE, softphone.heard()) > 0.97
+    assert [record["cause"] for record in gateway.records()] == [16]
+
+
+def test_baresip_is_called_by_tls_and_its_certificate_counts(
+    trunk_gateway: Callable[..., Gateway],
+    sipp: Callable[..., Sipp],
+    baresip: Callable[..., Baresip],
+    certificates: tuple[str, ...],
+    tmp_path: Path,
+) -> None:
+    softphone = baresip(SOFTPHONE, tls=tmp_path, user="12125550147")
+    gateway = trunk_gateway(
+        *LOOPBACK, "--to", f"sip:127.0.0.1:{softphone.port + 1};transport=tls", *certificates,
+        listen=("udp:127.0.0.1:0", "tls:127.0.0.1:0"),
+    )  # fmt: skip
+    sipp("caller_quiet", "-s", "12125550147", gateway.address(), TALK_MS="300", **ULAW).succeeded()
+    softphone.event("CALL_CLOSED")
+    softphone.quit()
+    gateway.stop()
+    assert [record["sip_status"] for record in gateway.records()] == [200]

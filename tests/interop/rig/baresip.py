@@ -63,10 +63,18 @@ class Baresip(Process):
     """One softphone, which answers at once. ``say`` is what it speaks from the start of each call, at 8000 Hz.
 
     ``mediaenc`` is its way to protect media: ``srtp-mand`` for SRTP with keys in the description and nothing else.
+    ``tls``: a directory with ``cert.pem``, ``key.pem`` and ``ca.pem``; it then takes TLS on the port after its own.
     """
 
     def __init__(
-        self, cwd: Path, say: sounds.Pcm, *, user: str = "softphone", codecs: str = "pcmu", mediaenc: str = ""
+        self,
+        cwd: Path,
+        say: sounds.Pcm,
+        *,
+        user: str = "softphone",
+        codecs: str = "pcmu",
+        mediaenc: str = "",
+        tls: Path | None = None,
     ) -> None:
         program = need("baresip")
         if not (MODULES / "sndfile.so").exists():
@@ -85,7 +93,12 @@ class Baresip(Process):
             "folder": self.folder,
             "modules_more": "module srtp.so\n" if mediaenc else "",
         }
-        (self.folder / "config").write_text(CONFIG.format(modules=MODULES, **values))
+        config = CONFIG.format(modules=MODULES, **values)
+        if tls is not None:  # a directory with cert.pem, key.pem and ca.pem; its TLS port is the next one
+            bundle = (tls / "cert.pem").read_text() + (tls / "key.pem").read_text()
+            (self.folder / "bundle.pem").write_text(bundle)
+            config += f"sip_certificate {self.folder}/bundle.pem\nsip_cafile {tls}/ca.pem\n"
+        (self.folder / "config").write_text(config)
         account = f"<sip:{user}@127.0.0.1:{self.port}>;regint=0;answermode=auto;audio_codecs={codecs}"
         account += f";mediaenc={mediaenc}" if mediaenc else ""
         (self.folder / "accounts").write_text(account + "\n")
