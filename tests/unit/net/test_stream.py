@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -154,7 +155,8 @@ def test_a_peer_that_does_not_read_is_cut(play: Any) -> None:
         endpoint = await stage.endpoint("tcp", settings=settings)
         async with client_of(endpoint) as client:
             client.reader._transport.pause_reading()  # type: ignore[attr-defined]
-            async with asyncio.timeout(WAIT_S):
+            client.writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            async with asyncio.timeout(3 * WAIT_S):  # the kernel takes megabytes before it is full
                 number = 0
                 while endpoint.connections or not endpoint.counters.requests_received:
                     number += 1
