@@ -160,7 +160,7 @@ def test_a_peer_that_does_not_read_is_cut(play: Any) -> None:
                 number = 0
                 while endpoint.connections or not endpoint.counters.requests_received:
                     number += 1
-                    client.send(options(number))
+                    client.send(options(number).replace(b"From: ", b"From: " + b"a" * 4000))
                     try:
                         await client.writer.drain()
                     except ConnectionError:
