@@ -388,6 +388,19 @@ def test_calls_are_all_answered_where_ten_percent_of_the_frames_are_lost_repeate
         assert span.next_deadline() < math.inf
 
 
+@pytest.mark.nightly
+def test_ten_thousand_calls_over_a_bad_wire_are_all_answered() -> None:
+    wire = SpanWire(99, loss=0.10, repeat=0.10, late=0.10, link_timing=BAD_WIRE)
+    wire.start()
+    wire.run(20.0)
+    afternoon = Afternoon(wire, 10_000)
+    afternoon.run()
+    assert (afternoon.answered, afternoon.lost) == (10_000, 0)
+    for span in wire.spans:
+        assert span.calls == ()
+        assert len(span.pool.idle) == 30
+
+
 @pytest.mark.parametrize("late", [0.0, 0.1])
 def test_links_that_are_reset_again_and_again_leave_no_call_and_no_channel_behind(late: float) -> None:
     wire = SpanWire(7, loss=0.15, repeat=0.1, late=late)
