@@ -81,7 +81,8 @@ class Gateway:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.drain(0.0)
+        if not self.exchange.refusing:  # who has drained it has also waited for the goodbyes
+            await self.drain(0.0)
         await self._stack.aclose()
 
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:

@@ -349,3 +349,25 @@ def test_the_telephone_and_the_carrier_hang_up_at_the_same_moment() -> None:
         records = run(main, seed).result
         assert len(records) == 1
         assert records[0].cause == 16
+
+
+@pytest.mark.parametrize(("hurried", "waits_s"), [(True, 0.0), (False, 4.0)])
+def test_goodbyes_that_nobody_answers_are_waited_for_once_and_not_at_all_when_told_so(
+    hurried: bool, waits_s: float
+) -> None:
+    async def main(lab: Lab) -> float:
+        scene = await TrunkScene.set_up(lab)
+        out = scene.caller.call(scene.uri)
+        call = await scene.callee.next_call()
+        call.answer()
+        await out.until_answered()
+        scene.caller.silent = scene.callee.silent = True
+        began, at_once = lab.loop.time(), asyncio.Event()
+        if hurried:
+            at_once.set()
+        await scene.gateway.drain(0.0, at_once)
+        assert not scene.gateway.exchange.calls
+        await scene.gateway.__aexit__(None, None, None)
+        return lab.loop.time() - began
+
+    assert run(main, 1).result == pytest.approx(waits_s, abs=0.05)
