@@ -17,7 +17,7 @@ from voipgw.call.model import CallRequest, Codec, Route, Source, TargetKind
 from voipgw.codecs import ENCODINGS
 from voipgw.entropy import Entropy
 from voipgw.errors import ConfigurationError, DriverError
-from voipgw.gateway.config import SECURE_TRANSPORTS, GatewayConfig
+from voipgw.gateway.config import DEFAULT_CODECS, SECURE_TRANSPORTS, GatewayConfig
 from voipgw.media.plane import MediaPlane
 from voipgw.net.endpoint import Endpoint
 from voipgw.routing.compiled import CompiledPlan
@@ -74,7 +74,9 @@ class LegFactory:
         self._entropy = entropy
         self._incoming: dict[tuple[str, str, int, bool, str, bool], SipLegSettings] = {}
         self._outgoing: dict[str, SipLegSettings] = {}
-        self._codecs = tuple(CODECS[name] for name in config.media.codecs)
+        self._onward = tuple(CODECS[name] for name in config.media.codecs)
+        spoken = [CODECS[name] for name in DEFAULT_CODECS]
+        self._taken = tuple(dict.fromkeys([*self._onward, *spoken]))  # of a caller: what goes onward is another matter
         self.reload(plan)
 
     def reload(self, plan: CompiledPlan) -> None:
@@ -167,6 +169,7 @@ class LegFactory:
         secure: bool = False,
     ) -> SipLegSettings:
         media, host = self._config.media, _bracketed(local[0])
+        codecs = self._taken if target is None else self._onward
         tail = "" if transport == "udp" else f";transport={transport}"
         if (
             scheme == "sips"
@@ -185,7 +188,7 @@ class LegFactory:
             if media.mode == "none"
             else SipMediaSettings(
                 media.host or local[0],
-                codecs=self._codecs,
+                codecs=codecs,
                 g726_aal2=media.g726_packing == "aal2",
                 srtp=SrtpPolicy(media.srtp_in if target is None else media.srtp_out),
                 keys_may_pass=secure or media.sdes_in_clear,
