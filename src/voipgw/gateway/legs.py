@@ -39,6 +39,12 @@ CODECS = {
     "L16/16000": Codec("L16", 16000),
 }
 
+_IDENTITIES = {
+    "none": AssertedIdentity.NONE,
+    "asserted": AssertedIdentity.ASSERTED,
+    "preferred": AssertedIdentity.PREFERRED,
+}
+
 
 class Lines(Protocol):
     """Who has the analog lines."""
@@ -152,6 +158,7 @@ class LegFactory:
             credentials=self._secrets[trunk.name],
             scheme=target.scheme,
             redirects=trunk.redirects,
+            identity=_IDENTITIES[trunk.identity],
             secure=_is_secure(target, transport),
         )
 
@@ -165,6 +172,7 @@ class LegFactory:
         credentials: tuple[Credentials, ...] = (),
         trusted: bool = False,
         redirects: str = "refuse",
+        identity: AssertedIdentity = AssertedIdentity.NONE,
         scheme: str = "sip",
         secure: bool = False,
     ) -> SipLegSettings:
@@ -197,7 +205,7 @@ class LegFactory:
             dtmf_out=DtmfOut.RFC4733 if target is None else DtmfOut(media.dtmf_out),  # a caller gets what it offered
             target=target,
             credentials=credentials,
-            identity=AssertedIdentity.NONE,
+            identity=identity,
             trusted=trusted,
             redirects=Redirects(redirects),
         )

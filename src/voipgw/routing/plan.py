@@ -48,6 +48,7 @@ class Trunk:
     headers: tuple[tuple[str, str], ...] = ()
     on_cause: Mapping[CauseClass | int, Action] = attrs.field(factory=dict)
     redirects: str = "refuse"  #: what a 3xx of it means: "refuse", "follow" or "pass"
+    identity: str = "none"  #: how the calling party is vouched for beside From: "none", "asserted" or "preferred"
 
 
 @attrs.frozen
@@ -149,6 +150,7 @@ class Plan:
         headers: Mapping[str, str] | None = None,
         on_cause: Mapping[FailureKey, Action | str] | None = None,
         redirects: str = "refuse",
+        identity: str = "none",
     ) -> ToTrunk:
         """Add a SIP trunk and return it as a target.
 
@@ -172,6 +174,8 @@ class Plan:
             on_cause: edits of the failover table: ``{486: "next", "congestion": "final"}``.
             redirects: what a 3xx means: ``"refuse"``, a failure of the attempt; ``"follow"``, the places that it names are
                 tried within the attempt; ``"pass"``, the calling side gets it.
+            identity: ``"asserted"`` sends P-Asserted-Identity, to a trunk within our trust domain only, since it shows a
+                restricted number too; ``"preferred"`` sends P-Preferred-Identity, never with a restricted number.
         """
         self._new_name(name, "trunk", self._trunks)
         _check_trunk(name, destination, numbers, username, password_env, register)
@@ -183,7 +187,8 @@ class Plan:
         self._trunks[name] = Trunk(
             name, destination, here(), reading, _names(codecs, "codecs"), _networks(trust), username, password_env, register,
             domain, _transform(called), _transform(calling), _seconds(ring_timeout_s), _seconds(response_timeout_s),
-            _headers(headers), _edits(on_cause), _redirects(redirects),
+            _headers(headers), _edits(on_cause), _choice("redirects", redirects, ("refuse", "follow", "pass")),
+            _choice("identity", identity, ("none", "asserted", "preferred")),
         )  # fmt: skip
         self._compiled = None
         return ToTrunk(name)
@@ -375,9 +380,9 @@ def _edits(edits: Mapping[FailureKey, Action | str] | None) -> dict[CauseClass |
         raise ConfigurationError(f"{here()}: on_cause: {error}") from None
 
 
-def _redirects(choice: str) -> str:
-    if choice not in ("refuse", "follow", "pass"):
-        raise wrong(f"redirects={choice!r}", "'refuse', 'follow' or 'pass'")
+def _choice(name: str, choice: str, right: tuple[str, ...]) -> str:
+    if choice not in right:
+        raise wrong(f"{name}={choice!r}", f"one of {', '.join(right)}")
     return choice
 
 

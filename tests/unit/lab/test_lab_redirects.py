@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from voipgw.errors import ConfigurationError
 from voipgw.gateway import Gateway, GatewayConfig, Listen, MediaSettings
 from voipgw.gateway.config import parse_network
 from voipgw.lab import Lab, run
@@ -139,3 +140,30 @@ def test_a_redirection_that_is_passed_on_ends_the_call_with_its_contacts() -> No
         assert len(carrier.calls) == 1
 
     run(main, 6)
+
+
+@pytest.mark.parametrize(
+    ("identity", "field"),
+    [("none", None), ("asserted", "P-Asserted-Identity"), ("preferred", "P-Preferred-Identity")],
+)
+def test_a_trunk_is_told_who_calls_as_the_plan_says(identity: str, field: str | None) -> None:
+    async def main(lab: Lab) -> None:
+        caller, carrier = await lab.peer("caller", "10.0.0.2"), await lab.peer("carrier", "10.0.0.3")
+        plan = Plan()
+        plan.trunk("out", carrier.uri, identity=identity)
+        plan.route("onward", when=anything, to=first("out"))
+        config = GatewayConfig(listen=(Listen("udp", GATEWAY, 5060),), trust=(parse_network("10.0.0.2"),))
+        await lab.gateway(config, plan)
+        caller.call(f"sip:5551000@{GATEWAY}:5060", calling="123")
+        invite = (await carrier.next_call()).invite
+        assert invite is not None
+        for name in ("P-Asserted-Identity", "P-Preferred-Identity"):
+            assert (invite.header(name) is not None) is (name == field)
+
+    run(main, 7)
+
+
+def test_a_choice_that_is_none_is_refused_where_it_is_written() -> None:
+    for wrong in ({"identity": "loud"}, {"redirects": "sometimes"}):
+        with pytest.raises(ConfigurationError, match="one of"):
+            Plan().trunk("out", "sip:10.0.0.3", **wrong)  # type: ignore[arg-type]
