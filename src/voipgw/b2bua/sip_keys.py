@@ -30,22 +30,19 @@ class Sdes:
         may_pass: whether keys may be in descriptions at all.
     """
 
-    __slots__ = ("_answers", "_entropy", "_may_pass", "_offered", "_ours")
+    __slots__ = ("_answers", "_entropy", "_offered", "_ours", "may_answer", "may_offer")
 
     def __init__(self, entropy: Entropy, may_pass: bool) -> None:
         self._entropy = entropy
-        self._may_pass = may_pass
+        self.may_offer = may_pass  #: whether requests of ours go over TLS, or clear text was asked for
+        self.may_answer = may_pass  #: the same of what the peer sends, and of our responses to it
         self._offered: tuple[sdes.Crypto, ...] = ()  # what our last offer has
         self._ours: sdes.Crypto | None = None  # what we send with
         self._answers: dict[tuple[str, ...], tuple[sdes.Crypto, sdes.Crypto]] = {}  # to what was offered: theirs, ours
 
-    def check(self) -> None:
-        """Nothing, where keys may be in descriptions.
-
-        Raises:
-            NegotiationError: the signalling is in clear, so that whoever reads it would have the keys.
-        """
-        if not self._may_pass:
+    @staticmethod
+    def _check(may_pass: bool) -> None:
+        if not may_pass:  # whoever reads the signalling would have the keys
             raise NegotiationError("SRTP keys in signalling without TLS are refused")
 
     def offer(self) -> tuple[sdp.Attribute, ...]:
@@ -54,7 +51,7 @@ class Sdes:
         Raises:
             NegotiationError: the signalling is in clear.
         """
-        self.check()
+        self._check(self.may_offer)
         if self._ours is None:
             self._offered = self._offered or sdes.make_offer(self._entropy)
         elif self._ours not in self._offered[:1]:
@@ -65,7 +62,12 @@ class Sdes:
         return tuple([_attribute(crypto) for crypto in self._offered])
 
     def takes(self, section: sdp.MediaDescription) -> bool:
-        """Whether an offered section has a key that we can take."""
+        """Whether an offered section has a key that we can take.
+
+        Raises:
+            NegotiationError: it came in clear.
+        """
+        self._check(self.may_answer)
         return self._answer(_values(section)) is not None
 
     def extend(self, section: sdp.MediaDescription) -> tuple[sdp.Attribute, ...] | None:
@@ -120,7 +122,6 @@ def usable_audio(offer: sdp.SessionDescription, keying: Sdes | None) -> sdp.Medi
         return sections[0]
     if not sections:
         raise NegotiationError(f"SRTP with keys in the description is required here; {first.protocol} is offered")
-    keying.check()
     usable = next((one for one in sections if keying.takes(one)), None)
     if usable is None:
         raise NegotiationError("none of the offered SRTP keys can be taken")

@@ -17,7 +17,7 @@ from voipgw.b2bua.sip_settings import DtmfOut, Redirects, SipLegSettings
 from voipgw.call.events import Answered, Digit, Offered, Progress, Released, Updated
 from voipgw.call.model import CallRequest, Media, Route, Source, SourceKind
 from voipgw.causes import Cause
-from voipgw.errors import LocalProtocolError, ParseError, VoipGwError
+from voipgw.errors import LocalProtocolError, NegotiationError, ParseError, VoipGwError
 from voipgw.media.plane import DigitHeard, MediaEvent, MediaStopped
 from voipgw.sip.auth import DigestClient
 from voipgw.sip.dtmf_info import write_info
@@ -128,7 +128,11 @@ class SipLeg(SipParty):
             if media.direction is event.media.direction:
                 return []
             media.direction = event.media.direction
-            return self._translate(session.offer(media.reoffer(), now), now)
+            try:
+                body = media.reoffer()
+            except NegotiationError:
+                return []  # its keys would go in clear: better not passed on
+            return self._translate(session.offer(body, now), now)
         body = event.media.sdp
         if self._offer_waits:
             self._offer_waits = False
@@ -193,6 +197,8 @@ class SipLeg(SipParty):
         if session is None:
             return self._invited(request, arrival, now)
         self._signalled_from(arrival.source[0])
+        if self._media is not None:
+            self._media.signalled(answers=arrival.secure)
         return self._translate(session.receive_request(request, now), now)
 
     def receive_response(self, response: Response, now: float) -> list[Effect]:

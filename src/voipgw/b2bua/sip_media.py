@@ -102,6 +102,14 @@ class SipMedia:
         used = self.agreement.codec
         return Codec(used.name, used.clock_rate_hz, used.channels, None, used.fmtp)
 
+    def signalled(self, *, answers: bool | None = None, offers: bool | None = None) -> None:
+        """Whether the responses (``answers``) and requests (``offers``) of this leg go over TLS from now on."""
+        keying, clear = self._keying, self._settings.keys_in_clear
+        if keying is not None and answers is not None:
+            keying.may_answer = answers or clear
+        if keying is not None and offers is not None:
+            keying.may_offer = offers or clear
+
     def take_offer(self, body: bytes) -> Media:
         """Read the peer's offer.
 

@@ -25,7 +25,7 @@ from voipgw.media.plane import MediaPlane, Stream
 from voipgw.sip.auth import DigestClient
 from voipgw.sip.dtmf_info import read_info
 from voipgw.sip.effects import Effect
-from voipgw.sip.message import Request
+from voipgw.sip.message import Message, Request
 from voipgw.sip.reason import Reason
 from voipgw.sip.session import Session
 from voipgw.sip.session_client import ClientSession
@@ -195,6 +195,9 @@ class SipParty:
                 return [Updated(Media(sdp=event.sdp))] if event.sdp else []
             return [Answered(Media(sdp=event.sdp), connected_of(event.message, self._settings.trusted))]
         effects: list[Effect] = []
+        if client and (place := _next_place(event.message)) is not None:
+            secure = _is_secure(place)
+            self._media.signalled(offers=secure, answers=secure if event.offered else None)
         try:
             media = self._complete(self._media, event, now, effects)
         except VoipGwError as error:
@@ -242,7 +245,7 @@ class SipParty:
         media = self._settings.media
         if media is None or media.srtp is SrtpPolicy.OFF or media.keys_in_clear:
             return True
-        return uri.scheme == "sips" or (uri.param("transport") or "").lower() in {"tls", "wss"}
+        return _is_secure(uri)
 
     def _send_on(
         self, before: Session | None, uri: Uri, fields: tuple[tuple[str, str], ...], now: float
@@ -360,6 +363,19 @@ class SipParty:
         if settings is None:
             return other.sdp
         return self._open_media(settings).offer(offered_onward(other.codecs, settings.codecs, ()))
+
+
+def _is_secure(uri: Uri) -> bool:
+    return uri.scheme == "sips" or (uri.param("transport") or "").lower() in {"tls", "wss"}
+
+
+def _next_place(answer: Message) -> Uri | None:
+    """Where requests of the dialog that ``answer`` makes go first (RFC 3261 section 12.1.2); None where it does not say."""
+    try:
+        hops = answer.record_routes[-1:] or answer.contacts[:1]
+    except ParseError:
+        return None
+    return hops[0].uri if hops else None
 
 
 _TRANSLATED: dict[type, Callable[..., list[Effect]]] = {

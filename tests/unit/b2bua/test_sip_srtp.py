@@ -180,6 +180,22 @@ def test_without_secure_signalling_no_key_is_written_or_read() -> None:
     assert careful.stream is None
 
 
+def test_a_dialog_that_turns_to_clear_signalling_gets_no_more_keys() -> None:
+    caller, callee = leg(), leg()
+    exchange(caller, callee)
+    caller.signalled(offers=False)
+    with pytest.raises(NegotiationError, match="TLS"):
+        caller.reoffer()
+    caller.signalled(answers=False)
+    with pytest.raises(NegotiationError, match="TLS"):
+        caller.take_offer(callee.reoffer())
+    caller.signalled(offers=True, answers=True)
+    exchange(caller, callee, caller.reoffer())
+    permitted = leg(keys_in_clear=True)
+    permitted.signalled(offers=False, answers=False)
+    exchange(permitted, leg())
+
+
 def test_hold_and_resume_keep_every_key() -> None:
     caller, callee = leg(), leg()
     exchange(caller, callee)
