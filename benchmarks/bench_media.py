@@ -2,9 +2,10 @@
 
     python benchmarks/bench_media.py [--calls 250] [--seconds 5] [--runs 5] [WORKLOAD ...]
 
-Workloads: ``relay`` (PCMU to PCMU), ``flood`` (the same with packets always waiting), ``convert`` (PCMU to PCMA), ``media``
-(PCMU to PCMA through jitter buffers and players' clocks), ``player`` (a tone to every leg while Python computes without
-yielding), ``bare`` (one socket, recvfrom and sendto), ``memory``. Packets have 172 octets and come every 20 ms. The load is
+Workloads: ``relay`` (PCMU to PCMU), ``flood`` (the same with packets always waiting), ``convert`` (PCMU to PCMA), ``g722``
+(PCMU to G.722 and back), ``media`` (PCMU to PCMA through jitter buffers and players' clocks), ``player`` (a tone to every leg
+while Python computes without yielding), ``bare`` (one socket, recvfrom and sendto), ``memory``. Packets have 172 octets and
+come every 20 ms. The load is
 made by ``media_load.c`` on processor 0, the engine runs on processor 1. One JSON object a workload; figures are medians.
 """
 
@@ -23,7 +24,7 @@ import threading
 import time
 from pathlib import Path
 
-from voipgw.call.model import PCMA, PCMU
+from voipgw.call.model import PCMA, PCMU, Codec
 from voipgw.media.engine import MediaSettings
 from voipgw.media.plane import ToneSegment
 from voipgw.net.media_io import start_engine
@@ -82,7 +83,8 @@ class Calls:
         else:
             self.ports, self.engine = plane.ports, plane.engine
         self.streams = []
-        second = PCMU if kind in {"relay", "flood", "player"} else PCMA
+        plain = PCMU if kind in {"relay", "flood", "player"} else PCMA
+        second = Codec("G722", payload_type=9) if kind == "g722" else plain
         self.plan = []
         for leg in range(first, first + 2 * calls):
             stream = self.engine.open_rtp("127.0.0.1")
@@ -164,7 +166,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument(
-        "workloads", nargs="*", default=["bare", "relay", "flood", "convert", "media", "player", "memory"]
+        "workloads", nargs="*", default=["bare", "relay", "flood", "convert", "g722", "media", "player", "memory"]
     )
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
