@@ -81,6 +81,27 @@ class DriverError(VoipGwError):
     q850_cause: ClassVar[Cause] = Cause.REQUESTED_CIRCUIT_NOT_AVAILABLE
 
 
+class UserUnavailable(VoipGwError):
+    """A user of ours is registered nowhere now, or cannot be reached where it was."""
+
+    sip_status: ClassVar[int] = 480
+    q850_cause: ClassVar[Cause] = Cause.SUBSCRIBER_ABSENT
+
+
+class UnknownUser(VoipGwError):
+    """There is no user of that name."""
+
+    sip_status: ClassVar[int] = 404
+    q850_cause: ClassVar[Cause] = Cause.UNALLOCATED_NUMBER
+
+
+class CallFailed(VoipGwError):
+    """A call that this gateway placed by itself did not come about; the message says which party, and why."""
+
+    sip_status: ClassVar[int] = 480
+    q850_cause: ClassVar[Cause] = Cause.NORMAL_UNSPECIFIED
+
+
 class ResourceError(VoipGwError):
     """A pool, port range, ring or disk that has a stated bound is full."""
 

@@ -16,6 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 PROGRAMS = ("trunk_gateway.py", "analog_gateway.py", "pri_gateway.py")
+SHORT = ("registrar.py", "redirect.py", "click_to_dial.py")  #: what each is about fits on a page
 
 
 def environment() -> dict[str, str]:
@@ -84,6 +85,67 @@ def test_what_the_pri_gateway_cannot_do_is_said_in_one_line(arguments: list[str]
     assert (run.returncode, run.stderr) == (2, f"pri_gateway: {said}\n")
 
 
+@pytest.mark.parametrize("name", SHORT)
+def test_a_short_program_stays_under_60_lines_and_documents_its_options(name: str) -> None:
+    assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) < 60
+    run = subprocess.run(
+        [sys.executable, str(EXAMPLES / name), "--help"], capture_output=True, text=True, check=True, env=environment()
+    )
+    for option in ("--listen", "--cdr", "--drain", "--metrics", "--log-level", "--trust", "--users"):
+        assert option in run.stdout
+
+
+def test_a_registrar_and_a_redirect_server_say_ready_and_end_at_sigterm(tmp_path: Path) -> None:
+    (tmp_path / "users").write_text("alice:secret\n", encoding="utf-8")
+    (tmp_path / "table").write_text("100 sip:bob@192.0.2.7\n", encoding="utf-8")
+    listen = ["--listen", "udp:127.0.0.1:0"]
+    users, db = ["--users", str(tmp_path / "users")], ["--db", str(tmp_path / "registrations.sqlite")]
+    assert ready([sys.executable, str(EXAMPLES / "registrar.py"), *listen, *users, *db])["listen"]
+    assert ready([sys.executable, str(EXAMPLES / "redirect.py"), *listen, "--table", str(tmp_path / "table")])["listen"]
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["registrar.py"], "--users: a registrar without users"),
+        (["registrar.py", "--users", "users", "--db", "missing/x.sqlite"], "--db: cannot open missing/x.sqlite"),
+        (["redirect.py", "--table", "missing"], "--table: cannot read missing"),
+        (["redirect.py", "--table", "users"], "users:1: "),
+        (
+            ["click_to_dial.py", "--to", "sip:127.0.0.1:9", "--media", "none", "1", "2"],
+            "--media: none leaves no sound here",
+        ),
+        (
+            ["trunk_gateway.py", "--to", "sip:127.0.0.1:9", "--register", "sip:h"],
+            "--register: --username and --password-env",
+        ),
+        (
+            [
+                "trunk_gateway.py",
+                "--to",
+                "sip:127.0.0.1:9",
+                "--username",
+                "u",
+                "--password-env",
+                "PATH",
+                "--register",
+                "h",
+            ],
+            "--register: ",
+        ),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_exit_2(words: list[str], says: str, tmp_path: Path) -> None:
+    (tmp_path / "users").write_text("alice:secret\n", encoding="utf-8")
+    files = [f"{tmp_path}/{word}" if word in ("users", "missing", "missing/x.sqlite") else word for word in words[1:]]
+    run = subprocess.run(
+        [sys.executable, str(EXAMPLES / words[0]), "--listen", "udp:127.0.0.1:0", *files],
+        capture_output=True, text=True, check=False, env=environment(), timeout=60,
+    )  # fmt: skip
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1), run.stderr
+    assert says in run.stderr.replace(f"{tmp_path}/", "")
+
+
 def test_the_readme_begins_with_one_sentence_ten_lines_and_two_commands(tmp_path: Path) -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     (code,) = re.findall(r"```python\n(.*?)```", text, re.S)
@@ -124,5 +186,5 @@ def test_the_demo_holds_over_real_sockets(tmp_path: Path) -> None:
 
 
 def test_every_example_is_run_by_a_test() -> None:
-    known = {*PROGRAMS, "demo.py", "demo_lab.py", "demo_report.py", "far_end.py"}
+    known = {*PROGRAMS, *SHORT, "demo.py", "demo_lab.py", "demo_report.py", "far_end.py"}
     assert {path.name for path in EXAMPLES.glob("*.py")} == known

@@ -10,6 +10,7 @@ from typing import TypeVar
 import pytest
 from rig.baresip import Baresip
 from rig.gateway import Gateway
+from rig.kamailio import Kamailio
 from rig.processes import Process, wait_for_port
 from rig.sipp import Sipp
 
@@ -67,3 +68,15 @@ def analog_gateway(keep: Callable[[Gateway], Gateway], tmp_path: Path) -> Callab
 def baresip(keep: Callable[[Baresip], Baresip], tmp_path: Path) -> Callable[..., Baresip]:
     """Starts a baresip and waits until it can be called."""
     return lambda say, **settings: keep(Baresip(tmp_path, say, **settings))
+
+
+@pytest.fixture
+def program(keep: Callable[[Gateway], Gateway], tmp_path: Path) -> Callable[..., Gateway]:
+    """Starts any of ``examples/`` and waits until it is ready."""
+    return lambda name, *options, **settings: keep(Gateway(name, *options, cwd=tmp_path, **settings))
+
+
+@pytest.fixture
+def kamailio(keep: Callable[[Kamailio], Kamailio], tmp_path: Path) -> Callable[[str], Kamailio]:
+    """Starts a Kamailio and waits until it is up."""
+    return lambda name: keep(Kamailio(name, tmp_path))

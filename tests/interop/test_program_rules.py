@@ -216,7 +216,7 @@ def test_a_mistake_ends_the_process_with_2(tmp_path: Path) -> None:
     "words",
     [
         ["--srtp-in", "dtls"], ["--srtp-out", "dtls"], ["--ice", "lite"], ["--workers", "4"], ["--media-legs"], ["--media-latch", "any"],
-        ["--public-address", "192.0.2.1"], ["--register", "sip:registrar.example"], ["--media", "rtpengine:127.0.0.1:2223"],
+        ["--public-address", "192.0.2.1"], ["--media", "rtpengine:127.0.0.1:2223"],
         ["--codecs", "opus,PCMU"],
     ],
     ids="".join,

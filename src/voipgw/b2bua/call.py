@@ -191,9 +191,9 @@ class Call:
         if refusal is not None or not self._decision.routes:
             cause = refusal.cause if refusal else Cause.NO_ROUTE_TO_DESTINATION
             status = refusal.sip_status if refusal else None
-            self._finish(
-                Released(cause, status, refusal.rule if refusal else "no route"), ReleasedBy.GATEWAY, now, steps
-            )
+            text, contacts = (refusal.rule, refusal.contacts) if refusal else ("no route", ())
+            released = Released(cause, status, text, contacts=contacts)
+            self._finish(released, ReleasedBy.GATEWAY, now, steps)
         else:
             self._attempt(self._decision.routes[0], now, steps)
         return steps

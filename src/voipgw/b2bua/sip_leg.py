@@ -20,6 +20,7 @@ from voipgw.causes import Cause
 from voipgw.errors import LocalProtocolError, NegotiationError, ParseError, VoipGwError
 from voipgw.media.plane import DigitHeard, MediaEvent, MediaStopped
 from voipgw.sip.auth import DigestClient
+from voipgw.sip.bindings import reached_by_flow
 from voipgw.sip.dtmf_info import write_info
 from voipgw.sip.effects import Arrival, Effect
 from voipgw.sip.message import Request, Response
@@ -77,7 +78,7 @@ class SipLeg(SipParty):
             from_=from_,
             to=to_of(uri),
             sdp=body,
-            fields=(*fields, *route.headers),
+            fields=(*[("Route", value) for value in settings.routes], *fields, *route.headers),
             max_forwards=request.hops - 1,
             reliable=bool(body) or _reliable(request),
         )
@@ -244,8 +245,9 @@ class SipLeg(SipParty):
     def _invited(self, invite: Request, arrival: Arrival, now: float) -> list[Effect]:
         settings = self._settings
         self._signalled_from(arrival.source[0])
-        # Whoever came over a connection of its own making cannot be called at its Contact (RFC 5626 section 1).
-        back = arrival.back if arrival.transport != "udp" else None
+        # Whoever came over a connection of its own making, or from behind an address translator, cannot be called at its
+        # Contact (RFC 5626 section 1).
+        back = arrival.back if arrival.transport != "udp" or _behind_translator(invite, arrival) else None
         session = ServerSession(self, settings.session, self._entropy, destination=back)
         refusal = session.start(invite, now)
         if refusal:
@@ -287,6 +289,13 @@ def _reliable(request: CallRequest) -> bool:
     """Whether the caller could answer an offer that comes before the answer, since we pass descriptions through."""
     told = [value.lower() for name, value in request.headers if name.lower() in ("supported", "require", "k")]
     return any(TAG in value for value in told)
+
+
+def _behind_translator(invite: Request, arrival: Arrival) -> bool:
+    contact = invite.header("Contact")
+    if contact is None or arrival.source[0] in contact or invite.contact_wildcard:
+        return False
+    return reached_by_flow(invite.contacts[0].uri, invite, arrival)
 
 
 def _numeric(settings: SipLegSettings) -> str | None:

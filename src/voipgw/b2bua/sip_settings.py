@@ -47,6 +47,7 @@ class SipLegSettings:
     dtmf_out: DtmfOut = DtmfOut.RFC4733
     target: Uri | None = None  #: for calls outwards: the trunk, e.g. ``sip:carrier.example``; a user in it stays
     destination: Destination | None = None  #: for calls outwards: where to send instead of what ``target`` says
+    routes: tuple[str, ...] = ()  #: for calls outwards: Route values (a Service-Route, or the Path of a binding)
     credentials: tuple[Credentials, ...] = ()  #: for challenges of the trunk
     identity: AssertedIdentity = AssertedIdentity.NONE
     trusted: bool = False  #: for calls outwards: whether the trunk's P-Asserted-Identity is believed

@@ -138,6 +138,7 @@ class Route:
     response_timeout_s: float = 4.0  #: without any response at all before the next route is tried
     codecs: tuple[str, ...] = ()  #: names, best first; () leaves the gateway's own list
     headers: tuple[tuple[str, str], ...] = ()  #: to be added to the request
+    binding: str = ""  #: for a user: which of its registrations, by the key of the binding
 
 
 @attrs.frozen
@@ -147,6 +148,7 @@ class Refusal:
     cause: Cause
     rule: str  #: which rule or policy, in words an operator understands
     sip_status: int | None = None  #: when the rule wants another one than the cause maps to
+    contacts: tuple[str, ...] = ()  #: of a redirection: Contact values, best first
 
 
 class ReleasedBy(enum.Enum):

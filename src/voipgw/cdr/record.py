@@ -162,6 +162,8 @@ class OpenRecord:
         if isinstance(step, AttemptBegan):
             self.attempt_began(str(step.route.target))
         elif isinstance(step, AttemptFailed):
+            if self._pending is None:  # no leg could be had for it
+                self.attempt_began(str(step.route.target))
             self.attempt_failed(step.released.cause, step.released.status)
         elif isinstance(step, CallAnswered):
             self.answer(now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from typing import Protocol
 
 from voipgw.call.model import Source, SourceKind
 from voipgw.entropy import Entropy
@@ -41,6 +42,14 @@ def realms_of(config: GatewayConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(user.realm for user in config.users.values() if user.realm)) or ("voipgw",)
 
 
+class Registered(Protocol):
+    """Who knows the trunks that we are registered with."""
+
+    def trunk_at(self, host: str) -> str | None:
+        """The trunk whose registrar is at that address, where the plan says that its calls come from there."""
+        ...
+
+
 class Access:
     """Names the source of a request, or says how it is to be answered instead.
 
@@ -48,7 +57,10 @@ class Access:
     Loopback is nothing special. With users configured, everybody else is challenged, whoever was called.
     """
 
-    def __init__(self, config: GatewayConfig, plan: CompiledPlan, entropy: Entropy) -> None:
+    def __init__(
+        self, config: GatewayConfig, plan: CompiledPlan, entropy: Entropy, registered: Registered | None = None
+    ) -> None:
+        self._registered = registered
         self._users = Users(config.users)
         self._realms = realms_of(config)
         self._trust: tuple[Network, ...] = config.trust
@@ -65,6 +77,22 @@ class Access:
         self._trust, self._plan = config.trust, plan
         self._known = {}
 
+    def knows(self, name: str) -> bool:
+        """Whether there is a user of that name."""
+        return name in self._users.users
+
+    def user_of(self, request: Request, now: float) -> str | list[Effect]:
+        """The user that a request proves by digest to come from, or the challenge that it is answered with.
+
+        Nobody is excused: neither trusted networks nor loopback.
+        """
+        verdict = self._digest.verify(request, self._realm_for(request), now)
+        return self._challenged(request, verdict) if isinstance(verdict, Challenged) else verdict.username
+
+    def forget(self) -> None:
+        """Addresses may mean other sources from now on."""
+        self._known = {}
+
     def source_of(self, request: Request, arrival: Arrival, now: float) -> Source | list[Effect]:
         """The source of a request outside of dialogs, or the challenge that it is answered with."""
         source = self._known.get(arrival.source)
@@ -77,8 +105,7 @@ class Access:
             return source
         verdict = self._digest.verify(request, self._realm_for(request), now)
         if isinstance(verdict, Challenged):
-            tag = self._entropy.token()
-            return [Respond(request, Response.answer(request, verdict.status, to_tag=tag, fields=verdict.fields))]
+            return self._challenged(request, verdict)
         return Source(SourceKind.USER, verdict.username, arrival.source[0], trusted=True)
 
     def _realm_for(self, request: Request) -> str:
@@ -90,6 +117,10 @@ class Access:
                     return host
         return realms[0]
 
+    def _challenged(self, request: Request, verdict: Challenged) -> list[Effect]:
+        tag = self._entropy.token()
+        return [Respond(request, Response.answer(request, verdict.status, to_tag=tag, fields=verdict.fields))]
+
     def _digest_settings(self, config: GatewayConfig) -> ServerSettings:
         known = [self._users.lookup(user.realm or self._realms[0], user.name) for user in config.users.values()]
         wanted = [Algorithm(name) for name in config.digest]
@@ -98,8 +129,11 @@ class Access:
     def _look_up(self, source: tuple[str, int]) -> Source:
         host, port = source
         found = self._plan.identify(host, port)
-        if found.trusted or not self._trust:
+        if found.trusted:
             return found
+        trunk = self._registered.trunk_at(host) if self._registered is not None else None
+        if trunk is not None:
+            return Source(SourceKind.TRUNK, trunk, host, trusted=True)
         address = ipaddress.ip_address(host.partition("%")[0])
         if any(address in network for network in self._trust):
             return Source(SourceKind.ADDRESS, host, host, trusted=True)

@@ -211,6 +211,17 @@ class Credentials:
 
 
 @attrs.frozen
+class RegistrarConfig:
+    """What a gateway that is a registrar for its users grants."""
+
+    db: Path | None = None  #: an SQLite file that registrations are kept in; None keeps them in memory
+    min_expires_s: int = attrs.field(default=60, validator=attrs.validators.gt(0))
+    max_expires_s: int = attrs.field(default=3600, validator=attrs.validators.gt(0))
+    bindings_per_user: int = attrs.field(default=10, validator=attrs.validators.gt(0))
+    domains: tuple[str, ...] = ()  #: hosts of To that are ours; none for whatever is named
+
+
+@attrs.frozen
 class GatewayConfig:
     """Everything about a gateway but its route plan and its cards."""
 
@@ -219,6 +230,7 @@ class GatewayConfig:
     users: dict[str, User] = attrs.field(factory=dict, repr=lambda users: f"<{len(users)} users>")
     digest: tuple[str, ...] = ("SHA-256", "MD5")  #: algorithms we challenge with, best first
     realm: str = ""  #: of our challenges; "" takes those of the users' hashes, else ``voipgw``
+    registrar: RegistrarConfig | None = None  #: be a registrar for ``users``; None refuses REGISTER
     credentials: Credentials | None = None
     tls: TlsFiles = attrs.field(factory=TlsFiles)  #: certificates and keys
     origins: tuple[str, ...] = ()  #: web pages that may connect, besides those of our own host; "*" for all

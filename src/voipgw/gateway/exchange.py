@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from voipgw.b2bua.call import AttemptBegan, Call, CallOver, LegEffects, Legs, Report, Step
+from voipgw.b2bua.call import Decision as CallDecision
 from voipgw.b2bua.leg import Effect, Leg
 from voipgw.call.events import CallEvent, Offered, Released
 from voipgw.call.model import CallRequest
@@ -18,6 +19,9 @@ from voipgw.routing.compiled import CompiledPlan
 from voipgw.routing.decision import Decision
 
 log = logging.getLogger(__name__)
+
+
+Expand = Callable[[Decision, float], CallDecision]
 
 
 class Edge(Protocol):
@@ -66,7 +70,9 @@ class Exchange:
         listeners: Sequence[CallListener],
         max_calls: int,
         transfers: bool = False,
+        expand: Expand | None = None,
     ) -> None:
+        """``expand`` makes of the plan's decision what the call tries: each registration of a user, for instance."""
         self.plan = plan
         self.max_calls = max_calls
         self._transfers = transfers  # legs may ask for them; the plan decides each with the rights of who asks
@@ -74,6 +80,7 @@ class Exchange:
         self._clock = clock
         self._edges = edges
         self._legs = legs
+        self._expand = expand
         self._plane = plane
         self._listeners = tuple(listeners)
         self._calls: dict[Leg, Call] = {}
@@ -123,6 +130,10 @@ class Exchange:
         if stream is not None and self._streams.get(stream) is leg:
             del self._streams[stream]
 
+    def release(self, call: Call, released: Released, now: float) -> None:
+        """End one call."""
+        self._take(call, call.release(released, now), now)
+
     def release_all(self, released: Released, now: float) -> None:
         """End every call."""
         for call in self.calls:
@@ -136,7 +147,8 @@ class Exchange:
             return
         decision = self.plan.decide(request, self._clock.utc())
         decide = self._decide if self._transfers else None
-        call = Call(request, leg, decision, self._legs, self._plane, decide)
+        tried = decision if self._expand is None else self._expand(decision, now)
+        call = Call(request, leg, tried, self._legs, self._plane, decide)
         self._calls[leg] = call
         self._live[call] = [leg]
         self._idle.clear()
@@ -144,8 +156,9 @@ class Exchange:
             listener.offered(call, decision, now)
         self._take(call, call.start(now), now)
 
-    def _decide(self, request: CallRequest) -> Decision:
-        return self.plan.decide(request, self._clock.utc())
+    def _decide(self, request: CallRequest) -> CallDecision:
+        decision = self.plan.decide(request, self._clock.utc())
+        return decision if self._expand is None else self._expand(decision, self._clock.monotonic())
 
     def _take(self, call: Call, steps: list[Step], now: float) -> None:
         for step in steps:

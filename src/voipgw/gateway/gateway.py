@@ -11,7 +11,9 @@ from typing import Any
 
 import attrs
 
+from voipgw.b2bua.call import Decision as CallDecision
 from voipgw.b2bua.isdn_leg import IsdnLeg
+from voipgw.b2bua.joint_leg import JointLeg
 from voipgw.b2bua.leg import Leg
 from voipgw.b2bua.sip_leg import SipLeg
 from voipgw.call.events import CallEvent, Released
@@ -23,10 +25,13 @@ from voipgw.gateway.apps import App, AppCalls
 from voipgw.gateway.capture import Capture
 from voipgw.gateway.config import GatewayConfig, Listen
 from voipgw.gateway.exchange import Edge, Exchange
+from voipgw.gateway.joins import Connection, Joins
 from voipgw.gateway.legs import LegFactory
 from voipgw.gateway.lines import Lines
 from voipgw.gateway.observation import Observation
 from voipgw.gateway.platform import Platform, SystemPlatform
+from voipgw.gateway.registrar import RegistrarService, UserRoutes
+from voipgw.gateway.registrations import Registrations
 from voipgw.gateway.spans import SpanCard, Spans
 from voipgw.media.engine import MediaEngine
 from voipgw.net.endpoint import Endpoint
@@ -34,10 +39,12 @@ from voipgw.net.framings import Origins
 from voipgw.net.settings import EndpointSettings
 from voipgw.net.tls import TlsContexts
 from voipgw.pstn.driver import Driver
-from voipgw.routing import CompiledPlan, Plan
+from voipgw.routing import CompiledPlan, Decision, Plan
+from voipgw.sip.bindings import Bindings
 from voipgw.sip.effects import Arrival, Effect, TransactionUser
 from voipgw.sip.message import Request
 from voipgw.sip.session_events import EXTENSIONS
+from voipgw.stores.registrations import MemoryRegistrations, SqliteRegistrations
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +76,7 @@ class Gateway:
         self.span_cards = tuple(spans)
         self.apps = dict(apps or {})
         self._tls = TlsContexts(config.tls)
-        self._check_apps(self.plan)
+        self._check(config, self.plan)
         self._platform = platform
 
     async def __aenter__(self) -> Gateway:
@@ -100,7 +107,7 @@ class Gateway:
             accept=self._accept,
             events=self._call_event,
             settings=EndpointSettings(
-                allow=(*ALLOW, "REFER") if config.transfers else ALLOW,
+                allow=_allowed(config),
                 supported=EXTENSIONS,
                 agent=config.user_agent,
                 origins=Origins(config.origins),
@@ -122,8 +129,15 @@ class Gateway:
             entropy=entropy,
             loop=asyncio.get_running_loop(),
         )
-        self._access = Access(config, self.plan, entropy)
-        self._legs = LegFactory(config, self.plan, self.endpoint, plane, self.lines, self.apps, entropy)
+        registry = self.observation.registry
+        self.registrations = Registrations(
+            self.endpoint, entropy, registry, config.user_agent, changed=self._registration_changed
+        )
+        self._access = Access(config, self.plan, entropy, self.registrations)
+        self.registrar = self._open_registrar(config, platform, stack)
+        self._legs = LegFactory(config, self.plan, self.endpoint, plane, self.lines, self.apps, entropy, self.registrar)
+        self._legs.registrations = self.registrations
+        self._joins = Joins(plane, config, entropy, self.observation)
         self.spans = self._legs.spans = Spans(self.plan, entropy, asyncio.get_running_loop())
         self.exchange = Exchange(
             plan=self.plan,
@@ -133,11 +147,14 @@ class Gateway:
             plane=plane,
             listeners=[
                 *self.observation.listeners(plane),
+                self._joins,
                 *([AppCalls(self.apps, plane)] if plane is not None else []),
             ],
             max_calls=config.max_calls,
             transfers=config.transfers,
+            expand=self._expand if self.registrar is not None else None,
         )
+        self._joins.exchange = self.exchange
         if config.media.capture is not None:
             self._capture = Capture(config.media.capture, platform.clock, self.media, asyncio.get_running_loop())
             stack.callback(self._capture.close)
@@ -149,10 +166,39 @@ class Gateway:
         self.observation.gauges(
             lambda: float(len(self.exchange.calls)), self.endpoint.counters, lambda: float(self.endpoint.transactions)
         )
+        self.registrations.reload(self.plan.trunks, self._legs.credentials)
 
-    def _check_apps(self, plan: CompiledPlan) -> None:
+    def _open_registrar(
+        self, config: GatewayConfig, platform: Platform, stack: contextlib.AsyncExitStack
+    ) -> RegistrarService | None:
+        if config.registrar is None:
+            return None
+        bindings: Bindings = MemoryRegistrations()
+        if config.registrar.db is not None:
+            kept = SqliteRegistrations(config.registrar.db, platform.clock, platform.entropy.token())
+            stack.callback(kept.close)
+            bindings = kept
+        service = RegistrarService(
+            config.registrar, bindings, self._access, platform.entropy, self.observation.registry, config.user_agent
+        )
+        self.endpoint.reschedule(service)  # what a file holds from before runs out too
+        return service
+
+    def _check(self, config: GatewayConfig, plan: CompiledPlan) -> None:
+        """What only the gateway can know of a plan: its applications and its users."""
+        if config.registrar is not None and not config.users:
+            raise ConfigurationError(
+                "--users: a registrar without users registers nobody; a file with one or more is needed"
+            )
         for compiled in plan.rules:
             for attempt in compiled.attempts:
+                name = attempt.target.name
+                if attempt.target.kind is TargetKind.USER and config.registrar is None:
+                    raise ConfigurationError(
+                        f"{compiled.rule.place}: user({name!r}) is reached by its registration, and this gateway is no registrar"
+                    )
+                if attempt.target.kind is TargetKind.USER and name and name not in config.users:
+                    raise ConfigurationError(f"{compiled.rule.place}: user({name!r}) is no user of this gateway")
                 if attempt.target.kind is TargetKind.APP and attempt.target.name not in self.apps:
                     have = ", ".join(sorted(self.apps)) or "none"
                     raise ConfigurationError(
@@ -189,6 +235,8 @@ class Gateway:
         """The edge that drives ``leg``."""
         if isinstance(leg, IsdnLeg):
             return self.spans
+        if isinstance(leg, JointLeg):
+            return self._joins
         return self.endpoint if isinstance(leg, SipLeg) else self.lines  # type: ignore[return-value]
 
     def reload(self, config: GatewayConfig, plan: Plan) -> None:
@@ -198,7 +246,9 @@ class Gateway:
             ConfigurationError: something in them is wrong; nothing has changed then.
         """
         compiled = plan.compile()
-        self._check_apps(compiled)
+        if (config.registrar is None) != (self.config.registrar is None):
+            raise ConfigurationError("whether a gateway is a registrar is decided when it starts")
+        self._check(config, compiled)
         prepared = TlsContexts(config.tls)
         self._legs.reload(compiled)
         self._tls.take(prepared)
@@ -206,6 +256,23 @@ class Gateway:
         self.lines.reload(compiled)
         self.spans.reload(compiled)
         self.plan = self.exchange.plan = compiled
+        self.registrations.reload(compiled.trunks, self._legs.credentials)
+
+    def connect(self, first: str, second: str, *, name: str = "connect") -> Connection:
+        """Call ``first``, then ``second``, and join them; both numbers go by the plan, from the source ``app:NAME``.
+
+        Raises:
+            ConfigurationError: with media that passes us by there is nothing to join.
+        """
+        return self._joins.connect(first, second, name)
+
+    def _expand(self, decision: Decision, now: float) -> CallDecision:
+        assert self.registrar is not None
+        return UserRoutes(decision, self.registrar, now)
+
+    def _registration_changed(self, trunk: str) -> None:
+        self._legs.forget(trunk)
+        self._access.forget()
 
     async def drain(self, seconds: float, at_once: asyncio.Event | None = None) -> None:
         """Take no more calls, let those in progress go on for ``seconds``, then release them and wait for their goodbyes.
@@ -213,6 +280,7 @@ class Gateway:
         ``at_once`` set cuts the waiting short.
         """
         self.exchange.refusing = self.endpoint.draining = True
+        leaving = asyncio.ensure_future(self.registrations.stop())
         if self.exchange.calls:
             log.info("no more calls are taken; %d in progress may go on for %g s", len(self.exchange.calls), seconds)
         await _first_of(self.exchange.idle(), at_once, seconds)
@@ -221,10 +289,11 @@ class Gateway:
         self.exchange.release_all(released, self.endpoint.now())
         if goodbyes:
             await _first_of(self.endpoint.quiet(), at_once, GOODBYE_S)
+        await _first_of(_done(leaving), at_once, GOODBYE_S)
 
     def _accept(self, request: Request, arrival: Arrival, now: float) -> TransactionUser | list[Effect] | None:
         if request.method != "INVITE":
-            return None
+            return self.registrar if request.method == "REGISTER" else None
         source = self._access.source_of(request, arrival, now)
         if isinstance(source, list):
             return source
@@ -239,6 +308,17 @@ class Gateway:
         for event in self.media.take_events():
             if not self.lines.receive_media(event, now):
                 self.exchange.receive_media(event, now)
+
+
+def _allowed(config: GatewayConfig) -> tuple[str, ...]:
+    """The methods that a gateway takes."""
+    more = [("REFER", config.transfers), ("REGISTER", config.registrar is not None)]
+    return (*ALLOW, *[method for method, there in more if there])
+
+
+async def _done(task: asyncio.Future[None]) -> None:
+    """Until ``task`` is over; it is not cancelled with whoever waits."""
+    await asyncio.shield(task)
 
 
 async def _first_of(waiting: Coroutine[Any, Any, object], at_once: asyncio.Event | None, seconds: float) -> None:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Container, Mapping
 from typing import Protocol
 
+import attrs
+
 from voipgw.b2bua.app_leg import AppLeg
 from voipgw.b2bua.leg import Leg
 from voipgw.b2bua.sip_identity import AssertedIdentity
@@ -18,12 +20,15 @@ from voipgw.codecs import ENCODINGS
 from voipgw.entropy import Entropy
 from voipgw.errors import ConfigurationError, DriverError
 from voipgw.gateway.config import DEFAULT_CODECS, SECURE_TRANSPORTS, GatewayConfig
+from voipgw.gateway.registrar import RegistrarService, way_to
 from voipgw.media.plane import MediaPlane
 from voipgw.net.endpoint import Endpoint
 from voipgw.routing.compiled import CompiledPlan
 from voipgw.routing.plan import Trunk
 from voipgw.sip.auth import Credentials
+from voipgw.sip.bindings import Binding
 from voipgw.sip.effects import Arrival
+from voipgw.sip.headers import NameAddr
 from voipgw.sip.message import Request
 from voipgw.sip.session_events import SessionSettings
 from voipgw.sip.transport import destination_of_uri
@@ -58,6 +63,19 @@ class Lines(Protocol):
         ...
 
 
+class Routed(Protocol):
+    """Who knows the routes that registrars have given us."""
+
+    def routes(self, trunk: str) -> tuple[str, ...]:
+        """The Service-Route for calls by that trunk."""
+        ...
+
+
+class _Unrouted:
+    def routes(self, trunk: str) -> tuple[str, ...]:
+        return ()
+
+
 class LegFactory:
     """Settings of all legs, worked out once a trunk and once a listener."""
 
@@ -70,6 +88,7 @@ class LegFactory:
         lines: Lines | None,
         apps: Container[str],
         entropy: Entropy,
+        registrar: RegistrarService | None = None,
     ) -> None:
         self._config = config
         self._endpoint = endpoint
@@ -77,7 +96,9 @@ class LegFactory:
         self._lines = lines
         self.spans: Lines | None = None  #: who has the spans
         self._apps = apps
+        self._registrar = registrar
         self._entropy = entropy
+        self.registrations: Routed = _Unrouted()  #: set once they are there
         self._incoming: dict[tuple[str, str, int, bool, str, bool], SipLegSettings] = {}
         self._outgoing: dict[str, SipLegSettings] = {}
         self._onward = tuple(CODECS[name] for name in config.media.codecs)
@@ -128,12 +149,19 @@ class LegFactory:
         Raises:
             DriverError: no such line, or it is in use.
             TransportError: no transport is open that reaches the trunk.
+            UserUnavailable: the user is not registered, or not where it was.
+            UnknownUser: there is no such user.
         """
         if route.target.kind is TargetKind.TRUNK:
             settings = self._outgoing.get(route.target.name)
             if settings is None:
                 settings = self._outgoing[route.target.name] = self._trunk_settings(self._trunks[route.target.name])
             return SipLeg(str(route.target), settings, self._entropy, self._plane, call_id=request.call_id)
+        if route.target.kind is TargetKind.USER and self._registrar is not None:
+            binding = self._registrar.binding(route.target.name, route.binding, self._endpoint.now())
+            return SipLeg(
+                str(route.target), self._user_settings(binding), self._entropy, self._plane, call_id=request.call_id
+            )
         if route.target.kind is TargetKind.LINE and self._lines is not None:
             return self._lines.open(route.target.name, request, route)
         if route.target.kind is TargetKind.SPAN and self.spans is not None:
@@ -141,6 +169,31 @@ class LegFactory:
         if route.target.kind is TargetKind.APP and route.target.name in self._apps:
             return AppLeg(str(route.target))
         raise DriverError(f"{route.target}: this gateway has no such target")
+
+    def forget(self, trunk: str) -> None:
+        """What a trunk's calls need has changed."""
+        self._outgoing.pop(trunk, None)
+
+    @property
+    def credentials(self) -> Mapping[str, tuple[Credentials, ...]]:
+        """What each trunk is shown, by its name."""
+        return self._secrets
+
+    def _user_settings(self, binding: Binding) -> SipLegSettings:
+        """For a call to a registered user: over the flow that it came by where there is one, else by its Path or Contact."""
+        way = way_to(binding, self._endpoint)
+        contact = binding.uri
+        if way is None:
+            first = NameAddr.parse(binding.path[0]).uri if binding.path else contact
+            hop = destination_of_uri(first)
+            transport, toward, flow = hop.transport, hop.host if _is_literal(hop.host) else _ELSEWHERE, None
+        else:
+            transport, toward, flow = way.transport, way.host, way.flow
+        local = self._endpoint.local_address(transport, toward, flow)
+        settings = self._settings(
+            local, transport, local[0], target=contact, scheme=contact.scheme, secure=_is_secure(contact, transport)
+        )
+        return attrs.evolve(settings, destination=way, routes=binding.path)
 
     def _trunk_settings(self, trunk: Trunk) -> SipLegSettings:
         target = Uri.parse(trunk.destination)
@@ -150,7 +203,7 @@ class LegFactory:
         if destination.any_transport and transport == "udp" and not self._endpoint.listens("udp", toward):
             transport = "tcp"
         local = self._endpoint.local_address(transport, toward)
-        return self._settings(
+        settings = self._settings(
             local,
             transport,
             trunk.domain or local[0],
@@ -161,6 +214,7 @@ class LegFactory:
             identity=_IDENTITIES[trunk.identity],
             secure=_is_secure(target, transport),
         )
+        return attrs.evolve(settings, routes=self.registrations.routes(trunk.name)) if trunk.register else settings
 
     def _settings(
         self,
@@ -211,10 +265,6 @@ class LegFactory:
         )
 
     def _credentials(self, trunk: Trunk) -> tuple[Credentials, ...]:
-        if trunk.register:
-            raise ConfigurationError(
-                f"{trunk.place}: trunk {trunk.name!r}: register is not in this version yet; leave it out"
-            )
         if trunk.username:
             password = os.environ.get(trunk.password_env)
             if not password:

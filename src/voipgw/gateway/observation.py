@@ -17,7 +17,7 @@ from voipgw.clock import Clock
 from voipgw.errors import ConfigurationError, VoipGwError
 from voipgw.gateway.config import GatewayConfig
 from voipgw.gateway.exchange import CallListener
-from voipgw.media.plane import MediaEvent, MediaPlane
+from voipgw.media.plane import MediaEvent, MediaPlane, Stream
 from voipgw.metrics.counters import Registry
 from voipgw.metrics.http import MetricsServer
 from voipgw.metrics.quality import estimate_mos
@@ -130,6 +130,11 @@ class Recordings(_Deaf):
             return
         one, other = call.caller.stream, call.called.stream
         if one is not None and other is not None:
+            self.record(call, one, other)
+
+    def record(self, call: Call, one: Stream, other: Stream) -> None:
+        """Record two streams under the name of a call, where recordings are wanted."""
+        if self._directory is not None:
             name = re.sub(r"[^A-Za-z0-9_.-]", "_", call.request.call_id)[:120] or "call"
             try:
                 self._plane.record(one, other, self._directory / f"{name}.wav")
@@ -171,6 +176,7 @@ class Observation:
         self._writer: JsonLinesWriter | None = None
         self._beat: asyncio.TimerHandle | None = None
         self.registry = Registry()
+        self.recordings: Recordings | None = None  #: where recordings are wanted, once the listeners are there
         self.records: Records
 
     async def __aenter__(self) -> Observation:
@@ -201,7 +207,8 @@ class Observation:
         if log.isEnabledFor(logging.INFO):
             found.append(Journal())
         if plane is not None and self._config.media.record is not None:
-            found.append(Recordings(self._config, plane))
+            self.recordings = Recordings(self._config, plane)
+            found.append(self.recordings)
         return found
 
     def gauges(self, calls: Callable[[], float], counters: Counters, transactions: Callable[[], float]) -> None:

@@ -22,6 +22,7 @@ from voipgw.gateway.config import (
     GatewayConfig,
     Listen,
     MediaSettings,
+    RegistrarConfig,
     User,
     later,
     parse_codecs,
@@ -186,9 +187,25 @@ def add_credentials(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--password-env", metavar="VAR", help="the environment variable that holds U's password")
 
 
+def add_registrar(parser: argparse.ArgumentParser) -> None:
+    """What a registrar needs beside its users."""
+    group = parser.add_argument_group(
+        "registrar",
+        "--digest is MD5 here unless told otherwise: some telephones give up when they are offered anything else.",
+    )
+    parser.set_defaults(digest="MD5")
+    group.add_argument(
+        "--db", type=Path, metavar="FILE", help="keep registrations in this SQLite file (default: in memory)"
+    )
+    group.add_argument(
+        "--domain", action="append", default=[], metavar="HOST",
+        help="host of the users' addresses; repeatable (default: whatever they name)",
+    )  # fmt: skip
+
+
 #: options of the contract whose capability later versions bring: name, metavar
 LATER: Mapping[str, str] = {
-    "--register": "URI", "--media-legs": "", "--media-latch": "MODE", "--ice": "MODE", "--public-address": "ADDR", "--workers": "N",
+    "--media-legs": "", "--media-latch": "MODE", "--ice": "MODE", "--public-address": "ADDR", "--workers": "N",
 }  # fmt: skip
 
 
@@ -359,6 +376,7 @@ def config_of(options: argparse.Namespace) -> GatewayConfig:
         users=_users(users_file, realm),
         digest=_digest(getattr(options, "digest", None)),
         realm=realm,
+        registrar=RegistrarConfig(db=options.db, domains=tuple(options.domain)) if hasattr(options, "db") else None,
         credentials=_credentials(options),
         media=media,
         cdr=options.cdr,

@@ -29,6 +29,7 @@ from voipgw.gateway.options import (
     add_credentials,
     add_later,
     add_media,
+    add_registrar,
     add_sessions,
     add_tls,
     config_of,
@@ -62,6 +63,7 @@ class Program:
     session: Session | None = None  #: runs beside the gateway and ends the program with its exit status, e.g. a script
     listen: str = "udp:127.0.0.1:5060"  #: default of --listen
     sip_options: bool = True  #: options of who may call, media and credentials
+    registrar: bool = False  #: be a registrar for the users of ``--users``, with its options
     parser: Parser = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -76,6 +78,8 @@ class Program:
             add_credentials(self.parser)
             add_sessions(self.parser)
             add_later(self.parser, tuple(LATER))
+        if self.registrar:
+            add_registrar(self.parser)
 
     def option(self, *names: str, **settings: Any) -> None:
         """An option of this program's own, with the arguments of argparse's ``add_argument``."""

@@ -20,7 +20,7 @@ from voipgw.net.answers import Answers
 from voipgw.net.clients import Clients
 from voipgw.net.counters import Counters, Observer, SipTrace
 from voipgw.net.deadlines import Deadlines, Timed
-from voipgw.net.dns import DnsResolver, Resolver
+from voipgw.net.dns import DnsResolver, Found, Resolver, Target, is_literal
 from voipgw.net.dns_client import DnsClient
 from voipgw.net.network import Network, SystemNetwork
 from voipgw.net.servers import Accept, Servers
@@ -35,6 +35,7 @@ from voipgw.sip.effects import (
     Arrival,
     CancelRequest,
     CloseDialog,
+    Destination,
     DialogKey,
     Effect,
     OpenDialog,
@@ -44,6 +45,7 @@ from voipgw.sip.effects import (
     TransactionUser,
 )
 from voipgw.sip.message import Request
+from voipgw.sip.transport import default_port
 
 Events = Callable[[TransactionUser, CallEvent, float], None]
 Admit = Callable[[Address, str], bool]
@@ -154,6 +156,18 @@ class Endpoint:
         if listener is None:
             raise TransportError(f"no {transport} transport of the family of {toward} is open")
         return (self._transports.own_host(listener, toward), listener.port)
+
+    def resolve(self, destination: Destination, found: Found) -> None:
+        """Call ``found`` once with the addresses of ``destination``, in the order of trying, or with the error."""
+        port = destination.port or default_port(destination.transport)
+        if is_literal(destination.host):
+            found([Target(destination.transport, destination.host, port)])
+        else:
+            self._resolver.resolve(destination, port, found)
+
+    def flow_open(self, flow: int) -> bool:
+        """Whether ``flow`` names a connection that is open."""
+        return self._transports.is_open(flow)
 
     def perform(self, user: TransactionUser | None, effects: list[Effect]) -> None:
         """Perform effects of ``user``, after whatever is being performed now; then look at its deadline."""

@@ -275,6 +275,11 @@ class Transports:
             return not connection.closed
         return any(listener.flow == flow for listener in self.listeners)
 
+    def is_open(self, flow: int) -> bool:
+        """Whether a connection of that name is open."""
+        connection = self._connections.get(flow)
+        return connection is not None and not connection.closed
+
     @property
     def connections(self) -> int:
         """How many connections are open or being made."""

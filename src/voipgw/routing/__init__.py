@@ -8,7 +8,7 @@ from voipgw.routing.failover import Action, CauseClass
 from voipgw.routing.numbers import Number, Numbering, NumberKind
 from voipgw.routing.plan import Line, Plan, Rule, Trunk
 from voipgw.routing.predicates import anything, at, called, calling, header, number_class, source
-from voipgw.routing.targets import app, dial, first, line, reject, span, trunk
+from voipgw.routing.targets import app, dial, first, line, redirect, reject, span, trunk, user
 from voipgw.routing.transforms import e164, e164_digits, national, prepend, replace, strip
 
 __all__ = [
@@ -40,10 +40,12 @@ __all__ = [
     "national",
     "number_class",
     "prepend",
+    "redirect",
     "reject",
     "replace",
     "source",
     "span",
     "strip",
     "trunk",
+    "user",
 ]

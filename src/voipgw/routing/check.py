@@ -135,7 +135,7 @@ def _unused(checked: _Checked) -> Iterator[Finding]:
     trunks = {attempt.name for attempt in used if isinstance(attempt, ToTrunk)}
     lines = {attempt.name for attempt in used if isinstance(attempt, ToLine)}
     for trunk in plan.trunks:
-        if trunk.name not in trunks and trunk.name not in asked and not trunk.trust:
+        if trunk.name not in trunks and trunk.name not in asked and not trunk.trust and not trunk.trust_registrar:
             found = f"trunk {trunk.name!r}, which no rule sends a call to, and no network is trusted as"
             yield Finding("unused-trunk", trunk.place, found, "a rule with it, trust=[...], or no such trunk")
     for line in plan.lines:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+import attrs
+
 from voipgw.call.model import CallRequest, Party, Refusal, Route, Source, SourceKind, Target, TargetKind
 from voipgw.causes import Cause
 from voipgw.routing import digit_map, validate
@@ -18,7 +20,7 @@ from voipgw.routing.index import Attempt, CompiledRule, RuleIndex, is_stranger
 from voipgw.routing.numbers import Number, Numbering, NumberKind, class_patterns
 from voipgw.routing.pattern import Pattern
 from voipgw.routing.predicates import CallView, within
-from voipgw.routing.targets import Dial, First, Reject, ToApp, ToLine, ToSpan
+from voipgw.routing.targets import Dial, First, Redirect, Reject, ToApp, ToLine, ToSpan, ToUser
 from voipgw.routing.transforms import AsE164, Chain, Transform
 
 if TYPE_CHECKING:
@@ -66,13 +68,15 @@ class CompiledPlan:
         written = "\n".join(map(repr, (plan.country, plan.area, plan.trust, plan.emergency, *plan.trunks, *plan.lines)))
         rules = "\n".join(map(repr, (*plan.rules, *plan.forbids)))
         self.fingerprint = hashlib.sha256(f"{written}\n{rules}".encode()).hexdigest()[:12]
-        self._rejects = frozenset(index for index, rule in enumerate(self.rules) if rule.refusal is not None)
+        self._rejects = frozenset(
+            index for index, rule in enumerate(self.rules) if rule.refusal is not None and not rule.refusal.contacts
+        )
         self._reaches: dict[tuple[object, ...], digit_map.Reach] = {}
         self._digit_maps: dict[tuple[str, str], digit_map.DigitMap] = {}
 
     def _compiled_rule(self, rule: Rule, branches: tuple[Branch, ...]) -> CompiledRule:
         to = rule.to
-        if isinstance(to, Reject):
+        if isinstance(to, (Reject, Redirect)):
             return CompiledRule(rule, branches, refusal=_refusal(rule))
         if isinstance(to, Dial):
             return CompiledRule(rule, branches, dial=self.numbering.normalise(to.number))
@@ -85,9 +89,10 @@ class CompiledPlan:
                 Target(TargetKind.LINE, to.name), _chain(rule.called), _chain(rule.calling),
                 rule.ring_timeout_s or line.ring_timeout_s, 4.0, rule.codecs, rule.headers,
             )  # fmt: skip
-        if isinstance(to, ToApp):
+        if isinstance(to, (ToApp, ToUser)):
+            kind = TargetKind.APP if isinstance(to, ToApp) else TargetKind.USER
             return Attempt(
-                Target(TargetKind.APP, to.name), _chain(rule.called), _chain(rule.calling),
+                Target(kind, to.name), _chain(rule.called), _chain(rule.calling),
                 rule.ring_timeout_s or 60.0, 4.0, rule.codecs, rule.headers,
             )  # fmt: skip
         if isinstance(to, ToSpan):
@@ -172,8 +177,9 @@ class CompiledPlan:
 
     def _route(self, request: CallRequest, view: CallView, attempt: Attempt, name: str) -> Route:
         called = view.called if attempt.called is None else attempt.called.apply(view.called)
+        target = attempt.target if attempt.target.name else attrs.evolve(attempt.target, name=called.text)
         return Route(
-            attempt.target, called.text, self._shown(request, view.calling, attempt), name,
+            target, called.text, self._shown(request, view.calling, attempt), name,
             attempt.ring_timeout_s, attempt.response_timeout_s, attempt.codecs, attempt.headers,
         )  # fmt: skip
 
@@ -249,6 +255,12 @@ def number_classes(plan: Plan) -> dict[str, tuple[Pattern, ...]]:
 
 
 def _refusal(rule: Rule) -> Refusal:
+    if isinstance(rule.to, Redirect):
+        status = 301 if rule.to.permanent else 302
+        uris = rule.to.contacts
+        contacts = [f"<{uri}>;q={max(1.0 - 0.1 * at, 0.1):.1f}" for at, uri in enumerate(uris)]
+        shown = (f"<{uris[0]}>",) if len(uris) == 1 else tuple(contacts)
+        return Refusal(Cause.REDIRECTION_TO_NEW_DESTINATION, rule.name, status, shown)
     assert isinstance(rule.to, Reject)
     return Refusal(rule.to.cause, rule.name, rule.to.status)
 

@@ -134,7 +134,9 @@ class RuleIndex:
                             break
                     else:
                         compiled = self.rules[branch.index]
-                        if (stranger and not compiled.rule.strangers) or (emergency and compiled.refusal is not None):
+                        if (stranger and not compiled.rule.strangers) or (
+                            emergency and compiled.refusal is not None and not compiled.refusal.contacts
+                        ):
                             continue
                         return compiled
         return None

@@ -39,7 +39,11 @@ class Trunk:
     trust: tuple[Network, ...] = ()  #: whoever calls from here is this trunk
     username: str = ""
     password_env: str = ""  #: name of the environment variable that holds the password
-    register: bool = False  #: keep a registration at the destination
+    register: bool = False  #: keep a registration
+    registrars: tuple[str, ...] = ()  #: URIs, in the order of trying; () is the destination
+    account: str = ""  #: user of the address of record; "" is ``username``
+    expires_s: int = 3600  #: asked for when registering
+    trust_registrar: bool = False  #: whoever calls from the address of the registrar is this trunk
     domain: str = ""  #: host of From and To; "" takes the destination's
     called: Transform = e164  #: how the called number is written
     calling: Transform = e164
@@ -139,6 +143,10 @@ class Plan:
         username: str = "",
         password_env: str = "",
         register: bool = False,
+        registrars: Iterable[str] = (),
+        account: str = "",
+        expires_s: int = 3600,
+        trust_registrar: bool = False,
         domain: str = "",
         country: str | None = None,
         area: str | None = None,
@@ -161,7 +169,12 @@ class Plan:
             trust: networks; a call from one of them came by this trunk.
             username: for digest authentication at the trunk.
             password_env: environment variable with the password. A plan holds no secrets.
-            register: keep a registration there.
+            register: keep a registration, so that calls come here.
+            registrars: where, when not at ``destination``: URIs in the order of trying.
+            account: user of the address of record, when it is not ``username``.
+            expires_s: what is asked for; the registrar decides.
+            trust_registrar: calls from the address that the registration went to are this trunk's. Only for a registrar that
+                is nobody else's way in.
             domain: host for From and To instead of the destination's.
             country: how plain digits that come in are read; None as in the plan, "" as they are.
             area: area code for local numbers that come in.
@@ -179,6 +192,7 @@ class Plan:
         """
         self._new_name(name, "trunk", self._trunks)
         _check_trunk(name, destination, numbers, username, password_env, register)
+        wanted = _check_registration(name, register, registrars, account, expires_s, trust_registrar)
         reading = self._reading(
             self.country if country is None else country,
             (self.area if country is None else "") if area is None else area,
@@ -186,8 +200,9 @@ class Plan:
         )
         self._trunks[name] = Trunk(
             name, destination, here(), reading, _names(codecs, "codecs"), _networks(trust), username, password_env, register,
-            domain, _transform(called), _transform(calling), _seconds(ring_timeout_s), _seconds(response_timeout_s),
-            _headers(headers), _edits(on_cause), _choice("redirects", redirects, ("refuse", "follow", "pass")),
+            wanted, account, expires_s, trust_registrar, domain, _transform(called), _transform(calling), _seconds(ring_timeout_s),
+            _seconds(response_timeout_s), _headers(headers), _edits(on_cause),
+            _choice("redirects", redirects, ("refuse", "follow", "pass")),
             _choice("identity", identity, ("none", "asserted", "preferred")),
         )  # fmt: skip
         self._compiled = None
@@ -400,3 +415,19 @@ def _check_trunk(
         raise wrong(f"trunk {name!r} with a password or registration but no username", "username='...' beside it")
     if username and not password_env:
         raise wrong(f"trunk {name!r} with a username but no password_env", "the name of an environment variable")
+
+
+def _check_registration(
+    name: str, register: bool, registrars: Iterable[str], account: str, expires_s: object, trust: bool
+) -> tuple[str, ...]:
+    found = (registrars,) if isinstance(registrars, str) else tuple(registrars)
+    for uri in found:
+        if not isinstance(uri, str) or not (match := _URI.fullmatch(uri)) or int(match[1] or 1) > 65535:
+            raise wrong(f"the registrar {uri!r} of trunk {name!r}", "a URI without user, such as 'sip:198.51.100.7'")
+    if not isinstance(expires_s, int) or isinstance(expires_s, bool) or not 1 <= expires_s <= 86400:
+        raise wrong(f"expires_s={expires_s!r} of trunk {name!r}", "whole seconds from 1 to 86400")
+    if account and not re.fullmatch(r"[A-Za-z0-9_.!~*'()&=+$,;?/-]+", account):
+        raise wrong(f"account={account!r} of trunk {name!r}", "the user of a SIP URI, such as 'alice'")
+    if (found or account or trust) and not register:
+        raise wrong(f"trunk {name!r} with settings of a registration but none", "register=True beside them")
+    return found

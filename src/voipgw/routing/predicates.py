@@ -346,6 +346,10 @@ class SourceWords:
         """An authenticated or registered user."""
         return SourceIs(SourceKind.USER, self._name(name, "user"))
 
+    def app(self, name: str | None = None) -> Predicate:
+        """User code of this gateway that places calls, by the name that it gives itself."""
+        return SourceIs(SourceKind.APP, self._name(name, "app"))
+
     def address(self, network: str) -> Predicate:
         """An IP address of ``network`` (``203.0.113.0/24``), whatever else is known of the source."""
         try:

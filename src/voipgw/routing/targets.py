@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import attrs
 
 from voipgw.causes import Cause
 from voipgw.routing.place import wrong
 from voipgw.routing.transforms import Transform
+
+_URI = re.compile(r"(?:sips?|tel):[!-;=?-~]+")  # visible, no angle brackets: what can stand in <...> of a Contact
 
 
 @attrs.frozen
@@ -52,10 +56,20 @@ class ToSpan:
 
 
 @attrs.frozen
+class ToUser:
+    """Attempts at every place where a user has registered, the preferred one first."""
+
+    name: str  #: "": whoever is called
+
+    def __str__(self) -> str:
+        return f"user({self.name!r})" if self.name else "user()"
+
+
+@attrs.frozen
 class First:
     """One attempt after the other, until one is answered or fails with a cause that is final."""
 
-    attempts: tuple[ToTrunk | ToLine | ToApp | ToSpan, ...]
+    attempts: tuple[ToTrunk | ToLine | ToApp | ToSpan | ToUser, ...]
 
     def __str__(self) -> str:
         return f"first({', '.join(map(str, self.attempts))})"
@@ -73,6 +87,17 @@ class Reject:
 
 
 @attrs.frozen
+class Redirect:
+    """No attempt: the caller is told to call elsewhere."""
+
+    contacts: tuple[str, ...]
+    permanent: bool = False
+
+    def __str__(self) -> str:
+        return f"redirect({', '.join(map(repr, self.contacts))})"
+
+
+@attrs.frozen
 class Dial:
     """The plan is asked again, for another number."""
 
@@ -82,7 +107,7 @@ class Dial:
         return f"dial({self.number!r})"
 
 
-Targets = First | Reject | Dial
+Targets = First | Reject | Redirect | Dial
 
 
 def trunk(name: str, *, called: Transform | None = None, calling: Transform | None = None) -> ToTrunk:
@@ -118,13 +143,20 @@ def span(name: str) -> ToSpan:
     return ToSpan(name)
 
 
-def first(*targets: str | ToTrunk | ToLine | ToApp | ToSpan) -> First:
+def user(name: str = "") -> ToUser:
+    """Wherever the user of that name has registered, one place after the other; without a name, the user who is called."""
+    if not isinstance(name, str):
+        raise wrong(f"user({name!r})", "the name of a user, or nothing for whoever is called")
+    return ToUser(name)
+
+
+def first(*targets: str | ToTrunk | ToLine | ToApp | ToSpan | ToUser) -> First:
     """Try ``targets`` in this order; text is the name of a trunk. What follows a failure is decided by its cause's class."""
     if not targets:
         raise wrong("first() with nothing in it", "the names of trunks: first('carrier-a', 'carrier-b')")
-    found: list[ToTrunk | ToLine | ToApp | ToSpan] = []
+    found: list[ToTrunk | ToLine | ToApp | ToSpan | ToUser] = []
     for target in targets:
-        if isinstance(target, (ToTrunk, ToLine, ToApp, ToSpan)):
+        if isinstance(target, (ToTrunk, ToLine, ToApp, ToSpan, ToUser)):
             found.append(target)
         elif isinstance(target, str) and target:
             found.append(ToTrunk(target))
@@ -144,6 +176,13 @@ def reject(cause: Cause | int = Cause.CALL_REJECTED, *, status: int | None = Non
     return Reject(known, status)
 
 
+def redirect(*contacts: str, permanent: bool = False) -> Redirect:
+    """Answer 302 (301 when it is ``permanent``) with these URIs in Contact, the preferred one first."""
+    if not contacts or not all(isinstance(one, str) and _URI.fullmatch(one) for one in contacts):
+        raise wrong(f"redirect({', '.join(map(repr, contacts))})", "URIs such as redirect('sip:bob@192.0.2.7:5060')")
+    return Redirect(contacts, permanent)
+
+
 def dial(number: str) -> Dial:
     """Ask the plan again as if the same source had called ``number``: for short codes, aliases and forwarding."""
     if not isinstance(number, str) or not number:
@@ -153,10 +192,13 @@ def dial(number: str) -> Dial:
 
 def as_target(value: object) -> Targets:
     """What ``plan.route(to=...)`` was given, as a target."""
-    if isinstance(value, (First, Reject, Dial)):
+    if isinstance(value, (First, Reject, Redirect, Dial)):
         return value
-    if isinstance(value, (ToTrunk, ToLine, ToApp, ToSpan)):
+    if isinstance(value, (ToTrunk, ToLine, ToApp, ToSpan, ToUser)):
         return First((value,))
     if isinstance(value, str) and value:
         return First((ToTrunk(value),))
-    raise wrong(f"to={value!r}", "first('carrier-a', ...), trunk(...), line(...), app(...), dial(...) or reject(...)")
+    raise wrong(
+        f"to={value!r}",
+        "first('carrier-a', ...), trunk(...), line(...), user(...), app(...), dial(...), redirect(...) or reject(...)",
+    )

@@ -14,7 +14,7 @@ from voipgw.routing.numbers import Numbering, NumberKind
 from voipgw.routing.pattern import Pattern
 from voipgw.routing.place import Place, nearest
 from voipgw.routing.predicates import And, Not, Or, Predicate, SourceIs
-from voipgw.routing.targets import Dial, First, ToApp, ToSpan, ToTrunk
+from voipgw.routing.targets import Dial, First, ToApp, ToLine, ToSpan, ToTrunk, ToUser
 
 if TYPE_CHECKING:
     from voipgw.routing.plan import Plan, Rule
@@ -98,8 +98,8 @@ def _undefined(plan: Plan, rule: Rule) -> Iterator[Finding]:
             found = f"{atom} in rule {rule.name!r}, and no {kind} of that name"
             yield Finding(f"undefined-{kind}", rule.place, found, nearest(atom.name, known, kind))
     for to in rule.to.attempts if isinstance(rule.to, First) else ():
-        if isinstance(to, (ToApp, ToSpan)):
-            continue  # the gateway knows its applications and spans
+        if isinstance(to, (ToApp, ToSpan, ToUser)):
+            continue  # the gateway knows its applications, spans and users
         kind, known = ("trunk", trunks) if isinstance(to, ToTrunk) else ("line", lines)
         if to.name not in known:
             found = f"{to} in rule {rule.name!r}, and no {kind} of that name"
@@ -141,7 +141,7 @@ def _source_key(branch: Branch) -> object:
 def _back_to_source(rules: Sequence[Rule], branches: list[list[Branch]]) -> Iterator[Finding]:
     for rule, found in zip(rules, branches, strict=True):
         for to in rule.to.attempts if isinstance(rule.to, First) else ():
-            kind = SourceKind.TRUNK if isinstance(to, ToTrunk) else SourceKind.LINE
+            kind = _SOURCES[type(to)]
             for branch in found:
                 source = branch.source
                 if source is not None and source.kind is kind and source.name == to.name:
@@ -207,6 +207,11 @@ def _together(one: Branch, other: Branch) -> bool:
     free = Pattern((), 0, 64)
     mine, theirs = (attrs.evolve(each, pattern=free, without=()) for each in (one, other))
     return sources_meet(one.source, other.source) and meet(mine, theirs)
+
+
+_SOURCES = {
+    ToTrunk: SourceKind.TRUNK, ToLine: SourceKind.LINE, ToApp: SourceKind.APP, ToSpan: SourceKind.SPAN, ToUser: SourceKind.USER,
+}  # fmt: skip
 
 
 def _always(branch: Branch, earlier: Branch) -> bool:

@@ -64,6 +64,7 @@ class Baresip(Process):
 
     ``mediaenc`` is its way to protect media: ``srtp-mand`` for SRTP with keys in the description and nothing else.
     ``tls``: a directory with ``cert.pem``, ``key.pem`` and ``ca.pem``; it then takes TLS on the port after its own.
+    With ``registrar``, HOST:PORT, it registers there, as ``user`` with ``password``.
     """
 
     def __init__(
@@ -75,6 +76,9 @@ class Baresip(Process):
         codecs: str = "pcmu",
         mediaenc: str = "",
         tls: Path | None = None,
+        registrar: str = "",
+        password: str = "",
+        transport: str = "udp",
     ) -> None:
         program = need("baresip")
         if not (MODULES / "sndfile.so").exists():
@@ -99,7 +103,10 @@ class Baresip(Process):
             (self.folder / "bundle.pem").write_text(bundle)
             config += f"sip_certificate {self.folder}/bundle.pem\nsip_cafile {tls}/ca.pem\n"
         (self.folder / "config").write_text(config)
-        account = f"<sip:{user}@127.0.0.1:{self.port}>;regint=0;answermode=auto;audio_codecs={codecs}"
+        account = f"<sip:{user}@127.0.0.1:{self.port}>;regint=0"
+        if registrar:
+            account = f"<sip:{user}@{registrar};transport={transport}>;auth_user={user};auth_pass={password};regint=60"
+        account += f";answermode=auto;audio_codecs={codecs}"
         account += f";mediaenc={mediaenc}" if mediaenc else ""
         (self.folder / "accounts").write_text(account + "\n")
         (self.folder / "contacts").write_text("")
