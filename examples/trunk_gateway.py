@@ -21,7 +21,10 @@ from voipgw.sip.uri import Uri
 def setup(options: argparse.Namespace) -> Plan:
     """One rule: every call goes to the trunks of --to, in their order; numbers and names pass as they came."""
     plan = Plan()
-    trunks = [plan.trunk(f"to-{number}", uri) for number, uri in enumerate(options.to, 1)]
+    try:
+        trunks = [plan.trunk(f"to-{number}", uri) for number, uri in enumerate(options.to, 1)]
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--to: {str(error).partition(': ')[2]}") from None
     plan.route("onward", when=anything, to=first(*trunks))
     if options.register is not None:
         registration(plan, options)
