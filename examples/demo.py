@@ -201,7 +201,7 @@ class RemoteFarEnd:
         assert self._process.stdout is not None
         line = await self._process.stdout.readline()
         if not line:
-            raise RuntimeError("the far end has ended; its message stands above")
+            raise RuntimeError("the far end has ended before its time")
         found: dict[str, Any] = json.loads(line)
         return found
 
@@ -281,7 +281,7 @@ def main() -> int:
     try:
         return asyncio.run(run(out))
     except (Exception, asyncio.CancelledError) as error:
-        print(f"FAILED: {type(error).__name__}: {error}")
+        print(f"FAILED: {error or type(error).__name__}")
         return 1
 
 

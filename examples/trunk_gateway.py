@@ -14,7 +14,7 @@ import attrs
 
 from voipgw.errors import ConfigurationError, ParseError
 from voipgw.gateway import Program
-from voipgw.routing import Plan, anything, first
+from voipgw.routing import Plan, anything, called, first
 from voipgw.sip.uri import Uri
 
 
@@ -26,6 +26,7 @@ def setup(options: argparse.Namespace) -> Plan:
     except ConfigurationError as error:
         raise ConfigurationError(f"--to: {str(error).partition(': ')[2]}") from None
     plan.route("onward", when=anything, to=first(*trunks))
+    plan.route("codes", when=called.prefix("#", "*"), to=first(*trunks))
     if options.register is not None:
         registration(plan, options)
     return plan

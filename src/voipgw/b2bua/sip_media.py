@@ -10,7 +10,7 @@ from voipgw import sdp
 from voipgw.b2bua.sip_keys import CLEAR, SECURE, Sdes, SrtpPolicy, taken_keys, usable_audio
 from voipgw.call.model import PCMA, PCMU, Codec, Direction, Media
 from voipgw.entropy import Entropy
-from voipgw.errors import LocalProtocolError, NegotiationError
+from voipgw.errors import LocalProtocolError, NegotiationError, ParseError
 from voipgw.media.plane import MediaPlane, RtpStream
 from voipgw.sdp.offer_answer import (
     DIGITS,
@@ -300,6 +300,8 @@ def is_numeric(host: str) -> bool:
 def _check_address(description: sdp.SessionDescription, audio: sdp.MediaDescription) -> None:
     """Refuse a host name in a c= line: finding out what it means would hold up the call, and media with it."""
     connection = description.connection_of(audio)
+    if audio.port and connection is None:
+        raise ParseError("no c= line says where the audio is to be sent (RFC 8866 section 5.7)")
     if audio.port and connection is not None and not is_numeric(connection.address):
         raise NegotiationError(
             f"media cannot be sent to the host name {connection.address!r}, only to a numeric address"

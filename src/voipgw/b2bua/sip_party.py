@@ -19,6 +19,7 @@ from voipgw.b2bua.sip_redirect import Onward, contacts_of
 from voipgw.b2bua.sip_settings import DtmfOut, MediaMode, Redirects, SipLegSettings
 from voipgw.call.events import Answered, Digit, HookFlash, Progress, Released, TransferAsked, Updated
 from voipgw.call.model import Media, Source
+from voipgw.causes import Cause
 from voipgw.entropy import Entropy
 from voipgw.errors import LocalProtocolError, NegotiationError, ParseError, VoipGwError
 from voipgw.media.plane import MediaPlane, Stream
@@ -201,7 +202,7 @@ class SipParty:
         try:
             media = self._complete(self._media, event, now, effects)
         except VoipGwError as error:
-            return [*effects, *self._fail(Released(error.q850_cause, error.sip_status, str(error)), now)]
+            return [*effects, *self._fail(_useless(error), now)]
         self._answered = True
         if client:
             effects.append(Answered(media, connected_of(event.message, self._settings.trusted)))
@@ -363,6 +364,13 @@ class SipParty:
         if settings is None:
             return other.sdp
         return self._open_media(settings).offer(offered_onward(other.codecs, settings.codecs, ()))
+
+
+def _useless(error: VoipGwError) -> Released:
+    """An answer that we cannot use; one that cannot be read is the answering side's fault (502), not the caller's."""
+    if isinstance(error, ParseError):
+        return Released(Cause.NETWORK_OUT_OF_ORDER, 502, str(error))
+    return Released(error.q850_cause, error.sip_status, str(error))
 
 
 def _is_secure(uri: Uri) -> bool:

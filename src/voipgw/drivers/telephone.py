@@ -242,6 +242,7 @@ class SimTelephone:
     async def expect(self, kind: str, within: float = 5.0) -> None:
         """Wait until ``kind`` (one of ``KINDS``) is heard; it may be there already.
 
+        On the hook, ``silence`` is a bell that does not ring, or rings no more.
         ``answer`` is reversed polarity, voice, or a ringback tone that stopped without another tone in its place.
 
         Raises:
@@ -250,6 +251,10 @@ class SimTelephone:
         """
         if kind not in KINDS:
             raise ValueError(f"{kind!r} is nothing that a telephone hears; it hears {', '.join(KINDS)}")
+        if not self.lifted and kind == "silence":
+            if not await self._wait(lambda: not self.being_rung, within):
+                raise ExpectationFailed(f"telephone {self.number} did not fall silent within {within:g} s; it rang")
+            return
         if not self.lifted:
             raise ExpectationFailed(f"telephone {self.number} cannot hear {kind}: its handset is on the hook")
         began = self.ear.elapsed_s

@@ -21,7 +21,9 @@ from voipgw.routing.targets import Targets, ToLine, ToTrunk, as_target, reject
 from voipgw.routing.transforms import Transform, e164
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_URI = re.compile(r"sips?:(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?:;[A-Za-z0-9;=._-]+)?")
+_URI = re.compile(
+    r"sips?:(?:[A-Za-z0-9+_.-]{1,64}@)?(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::([0-9]{1,5}))?(?:;[A-Za-z0-9;=._-]+)?"
+)
 _EXTENSION = re.compile(r"[0-9*#]{1,32}")
 _E164 = re.compile(r"\+[1-9][0-9]{2,14}")
 _FIELD = re.compile(r"[!-9;-~]+")  # a header's name: visible, no colon (RFC 3261 section 25.1 is narrower still)
@@ -32,7 +34,7 @@ class Trunk:
     """A SIP peer: data that the gateway configures SIP from."""
 
     name: str
-    destination: str  #: URI without a user part, e.g. ``sip:198.51.100.7:5060;transport=tcp``
+    destination: str  #: URI, e.g. ``sip:198.51.100.7:5060;transport=tcp``; a user in it is called whatever was dialled
     place: Place = attrs.field(repr=False)
     numbering: Numbering  #: how numbers that come in by it are read
     codecs: tuple[str, ...] = ()
@@ -164,7 +166,8 @@ class Plan:
 
         Args:
             name: what rules and records call it.
-            destination: ``sip:host:port`` with parameters but no user part.
+            destination: ``sip:host:port`` with parameters; a user in front (``sip:desk@host``) is called whatever was
+                dialled.
             codecs: names, best first; none takes the gateway's own list.
             trust: networks; a call from one of them came by this trunk.
             username: for digest authentication at the trunk.
@@ -407,7 +410,7 @@ def _check_trunk(
     if not isinstance(destination, str) or not (found := _URI.fullmatch(destination)) or int(found[1] or 1) > 65535:
         raise wrong(
             f"the destination {destination!r} of trunk {name!r}",
-            "a URI without user, such as 'sip:198.51.100.7:5060'",
+            "a SIP URI such as 'sip:198.51.100.7:5060'",
         )
     if numbers not in {"dialled", "e164"}:
         raise wrong(f"numbers={numbers!r} of trunk {name!r}", "'dialled' or 'e164'")
@@ -423,7 +426,9 @@ def _check_registration(
     found = (registrars,) if isinstance(registrars, str) else tuple(registrars)
     for uri in found:
         if not isinstance(uri, str) or not (match := _URI.fullmatch(uri)) or int(match[1] or 1) > 65535:
-            raise wrong(f"the registrar {uri!r} of trunk {name!r}", "a URI without user, such as 'sip:198.51.100.7'")
+            raise wrong(
+                f"the registrar {uri!r} of trunk {name!r}", "a SIP URI without user, such as 'sip:198.51.100.7'"
+            )
     if not isinstance(expires_s, int) or isinstance(expires_s, bool) or not 1 <= expires_s <= 86400:
         raise wrong(f"expires_s={expires_s!r} of trunk {name!r}", "whole seconds from 1 to 86400")
     if account and not re.fullmatch(r"[A-Za-z0-9_.!~*'()&=+$,;?/-]+", account):
