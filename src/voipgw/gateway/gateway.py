@@ -242,6 +242,8 @@ class Gateway:
     def reload(self, config: GatewayConfig, plan: Plan) -> None:
         """Take another plan, other users, trusted networks and certificates; live calls and connections keep what they began with.
 
+        The file of call records is opened again, so that one that was moved away is let go.
+
         Raises:
             ConfigurationError: something in them is wrong; nothing has changed then.
         """
@@ -250,6 +252,7 @@ class Gateway:
             raise ConfigurationError("whether a gateway is a registrar is decided when it starts")
         self._check(config, compiled)
         prepared = TlsContexts(config.tls)
+        self.observation.reopen()
         self._legs.reload(compiled)
         self._tls.take(prepared)
         self._access.reload(config, compiled)

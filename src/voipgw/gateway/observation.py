@@ -176,6 +176,7 @@ class Observation:
         self._writer: JsonLinesWriter | None = None
         self._beat: asyncio.TimerHandle | None = None
         self.registry = Registry()
+        self.metrics_address: tuple[str, int] | None = None  #: where metrics are served, with the real port
         self.recordings: Recordings | None = None  #: where recordings are wanted, once the listeners are there
         self.records: Records
 
@@ -191,7 +192,8 @@ class Observation:
                 self._heartbeat()
                 stack.callback(self._stop_heartbeat)
             if config.metrics is not None:
-                await stack.enter_async_context(MetricsServer(self.registry.render, *config.metrics))
+                server = await stack.enter_async_context(MetricsServer(self.registry.render, *config.metrics))
+                self.metrics_address = server.address
             self._stack = stack.pop_all()
         self.records = Records(self._clock, self._writer)
         return self
@@ -200,6 +202,15 @@ class Observation:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._stack.aclose()
+
+    def reopen(self) -> None:
+        """Go on in a fresh file of call records, after somebody moved the old one away.
+
+        Raises:
+            ConfigurationError: it cannot be opened; the old one stays in use.
+        """
+        if self._writer is not None:
+            self._writer.reopen()
 
     def listeners(self, plane: MediaPlane | None) -> Sequence[CallListener]:
         """Who hears of calls."""
@@ -213,7 +224,7 @@ class Observation:
 
     def gauges(self, calls: Callable[[], float], counters: Counters, transactions: Callable[[], float]) -> None:
         """Show what is in progress, and what the endpoint counts."""
-        gauge = self.registry.gauge
+        gauge, counter = self.registry.gauge, self.registry.counter
         gauge("voipgw_calls_in_progress", "Calls now.", read=calls)
         gauge("voipgw_sip_transactions", "SIP transactions remembered now.", read=transactions)
         for name, text in (
@@ -226,13 +237,13 @@ class Observation:
             ("malformed", "Messages that could not be read."),
             ("timeouts", "SIP requests without an answer."),
         ):
-            gauge(f"voipgw_sip_{name}", text, read=lambda name=name: float(getattr(counters, name)))  # type: ignore[misc]
-        gauge("voipgw_sip_dropped", "SIP messages dropped.", read=lambda: float(sum(counters.dropped.values())))
+            counter(f"voipgw_sip_{name}_total", text, read=lambda name=name: float(getattr(counters, name)))  # type: ignore[misc]
+        counter("voipgw_sip_dropped_total", "SIP messages dropped.", read=lambda: float(sum(counters.dropped.values())))
         if self._writer is not None:
             writer = self._writer
-            gauge("voipgw_records_written", "Call records written.", read=lambda: float(writer.written))
+            counter("voipgw_records_written_total", "Call records written.", read=lambda: float(writer.written))
             gauge("voipgw_records_pending", "Call records that wait for the disk.", read=lambda: float(writer.pending))
-            gauge("voipgw_records_lost", "Call records given up.", read=lambda: float(writer.lost))
+            counter("voipgw_records_lost_total", "Call records given up.", read=lambda: float(writer.lost))
 
     def _heartbeat(self) -> None:
         assert self._writer is not None

@@ -121,7 +121,7 @@ class Program:
             loop.add_signal_handler(number, terminate)
         async with opening as gateway:
             loop.add_signal_handler(signal.SIGHUP, self._reload, gateway, words)
-            print(f"READY {json.dumps({'listen': gateway.listening})}", flush=True)
+            print(f"READY {json.dumps(_facts(gateway))}", flush=True)
             status = await self._until_stopped(gateway, options, stop)
             await gateway.drain(gateway.config.drain_s if stop.is_set() else HANGING_UP_S, at_once)
         return status
@@ -149,3 +149,13 @@ class Program:
             log.error("reload refused, the old plan, users and certificates stay: %s", " ".join(str(error).split()))
             return
         log.info("reloaded plan, users and certificates")
+
+
+def _facts(gateway: Gateway) -> dict[str, object]:
+    """What the READY line tells: where SIP is listened for, and where metrics are served."""
+    facts: dict[str, object] = {"listen": gateway.listening}
+    address = gateway.observation.metrics_address
+    if address is not None:
+        host = f"[{address[0]}]" if ":" in address[0] else address[0]
+        facts["metrics"] = f"{host}:{address[1]}"
+    return facts

@@ -117,6 +117,8 @@ class Metric(Generic[_Series]):
 class Counter(Metric[CounterSeries]):
     """A metric of counters; its name should end in ``_total``."""
 
+    read: Callable[[], float] | None = None  #: asked at each rendering for the series without labels
+
     def add(self, amount: float = 1.0) -> None:
         """Count on the series without labels."""
         self.labels().add(amount)
@@ -157,13 +159,18 @@ class Registry:
         self._limit = series_limit
         self._metrics: dict[str, Counter | Gauge | Histogram] = {}
 
-    def counter(self, name: str, help_text: str, labels: Sequence[str] = ()) -> Counter:
-        """Make a counter.
+    def counter(
+        self, name: str, help_text: str, labels: Sequence[str] = (), *, read: Callable[[], float] | None = None
+    ) -> Counter:
+        """Make a counter; with ``read`` (and no labels) it is asked for its value, which only grows, when it is looked at.
 
         Raises:
             LocalProtocolError: a name is not allowed, or taken.
         """
+        if read is not None and labels:
+            raise LocalProtocolError(f"{name}: a counter that is read has no labels")
         metric = Counter(name, help_text, "counter", labels, CounterSeries, self._limit)
+        metric.read = read
         return self._added(metric)
 
     def gauge(
@@ -204,8 +211,8 @@ class Registry:
             if isinstance(metric, Histogram):
                 _render_histogram(metric, lines)
                 continue
-            if isinstance(metric, Gauge) and metric.read is not None:
-                metric.set(metric.read())
+            if metric.read is not None:
+                metric.labels().value = metric.read()
             for values, series in metric.series():
                 lines.append(f"{metric.name}{_braces(metric.label_names, values)} {_number(series.value)}")
         return "".join([line + "\n" for line in lines])
