@@ -146,7 +146,13 @@ def tests(session: nox.Session) -> None:
     """Every quick test, those against real programs included where these can be had."""
     install(session, "test")
     peers(session, PEERS)
-    session.run("python", "-m", "pytest", "-q", "-n", "2", "-m", "not nightly", *session.posargs)
+    pytest = ("python", "-m", "pytest", "-q", "-n", "2", "-m", "not nightly")
+    if session.posargs:
+        session.run(*pytest, *session.posargs)
+        return
+    real_time = ("tests/interop", "tests/examples")  # apart, so that nothing busy competes with what runs in real time
+    session.run(*pytest, *(f"--ignore={folder}" for folder in real_time))
+    session.run(*pytest, *real_time)
 
 
 @nox.session

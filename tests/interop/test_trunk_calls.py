@@ -29,7 +29,7 @@ def test_a_hundred_calls_with_sound_both_ways(
 ) -> None:
     callee = sipp("callee_talks", "-rtp_echo", calls=100, RING_MS="100", **ULAW)
     gateway = trunk_gateway(*LOOPBACK, "--to", callee.uri, "--capture", "calls.pcap")
-    caller = sipp("caller_talks", "-r", "40", gateway.address(), calls=100, SOUND=tone, TALK_MS="2000", **ULAW)
+    caller = sipp("caller_talks", "-r", "40", gateway.address(), calls=100, SOUND=tone, TALK_MS="2500", **ULAW)
     caller.succeeded(100, exact=True)
     callee.succeeded(100, exact=True)
     gateway.stop()
@@ -120,7 +120,7 @@ def test_a_call_comes_in_over_ipv6_and_leaves_over_ipv4(
     callee = sipp("callee_talks", "-rtp_echo", RING_MS="50", **ULAW)
     gateway = trunk_gateway("--trust", "::1", "--to", callee.uri, listen=("udp:[::1]:0", "udp:127.0.0.1:0"))
     assert gateway.listen[0].startswith("udp:[::1]:")
-    caller = sipp("caller_talks", "-i", "[::1]", "-mi", "[::1]", gateway.address(), SOUND=tone, TALK_MS="500", **ULAW)
+    caller = sipp("caller_talks", "-i", "[::1]", "-mi", "[::1]", gateway.address(), SOUND=tone, TALK_MS="1500", **ULAW)
     caller.succeeded()
     callee.succeeded()
     gateway.stop()
@@ -161,7 +161,7 @@ def test_a_call_leaves_by_an_address_that_the_trunk_can_answer_to(
     callee = sipp("callee_talks", "-rtp_echo", RING_MS="20", **ULAW)
     gateway = trunk_gateway(*LOOPBACK, "--to", f"sip:localhost:{callee.port}", listen=listen)
     port = gateway.listen[-1].rpartition(":")[2]
-    caller = sipp("caller_talks", f"127.0.0.1:{port}", SOUND=tone, TALK_MS="300", **ULAW)
+    caller = sipp("caller_talks", f"127.0.0.1:{port}", SOUND=tone, TALK_MS="1000", **ULAW)
     caller.succeeded()
     callee.succeeded()
     gateway.stop()
